@@ -1,0 +1,65 @@
+"""CloudEvents 1.0 in Kafka's binary mode: attributes in headers, data in the value.
+
+Source: the CloudEvents Kafka protocol binding, section 3.2.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+Headers = list[tuple[str, bytes | None]]
+
+DEFAULT_SOURCE = "/backend"
+"""One source for triggers, ``tailrace.emit()`` and publishers, so that one cause has one identity."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What makes two deliveries the same event."""
+
+    source: str
+    type: str
+    id: str
+
+
+def event_headers(identity: Identity, occurred_at: datetime, *, traceparent: str | None = None) -> Headers:
+    """Headers of one event."""
+    headers: Headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", identity.id.encode()),
+        ("ce_source", identity.source.encode()),
+        ("ce_type", identity.type.encode()),
+        ("ce_time", rfc3339(occurred_at).encode()),
+        ("content-type", b"application/json"),
+    ]
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
+    return headers
+
+
+def header(headers: Iterable[tuple[str, bytes | None]], name: str) -> str | None:
+    """The text of the first header of this name, or None; bytes that are not UTF-8 are replaced."""
+    for key, value in headers:
+        if key == name and value is not None:
+            return value.decode(errors="replace")
+    return None
+
+
+def identify(
+    headers: Iterable[tuple[str, bytes | None]], topic: str, partition: int, offset: int
+) -> Identity:
+    """The event's identity; without an id of its own, its place in the log.
+
+    ``topic`` is the topic's name without prefix, which is also the type.
+    """
+    found = dict(headers)
+    event_id = header(found.items(), "ce_id")
+    if not event_id:
+        return Identity(f"kafka:{topic}", topic, f"{partition}:{offset}")
+    source = header(found.items(), "ce_source") or DEFAULT_SOURCE
+    return Identity(source, topic, event_id)
+
+
+def rfc3339(instant: datetime) -> str:
+    """In UTC, to the microsecond, with Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
