@@ -1,0 +1,1 @@
+"""How work runs: pipeline, ledger, outbox, relay, trending, web and the development stack."""

@@ -1,0 +1,96 @@
+"""Connections to PostgreSQL: one pool for work, and direct ones for what a transaction pooler cannot carry."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from streams.settings import Database
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+def engine_for(database: Database) -> AsyncEngine:
+    """The pool of this process. Connects on first use; a broken connection is replaced when it is next taken."""
+    return create_async_engine(
+        _sqlalchemy_url(database.url),
+        pool_size=database.pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_pre_ping=False,
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
+        connect_args={
+            "timeout": 10,
+            "command_timeout": 60,
+            "server_settings": {"application_name": "tailrace", "timezone": "UTC"},
+        },
+    )
+
+
+@asynccontextmanager
+async def direct_connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of its own for advisory locks and LISTEN, past any transaction pooler."""
+    connection = await asyncpg.connect(
+        database.direct_url or database.url,
+        timeout=10,
+        command_timeout=60,
+        server_settings={"application_name": "tailrace-direct", "timezone": "UTC"},
+    )
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+@asynccontextmanager
+async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection on which each statement is its own transaction: one round trip instead of three."""
+    async with engine.connect() as connection:
+        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same statement can succeed later: the database is away, restarting, full of connections,
+    or chose this transaction as the victim of a deadlock.
+    """
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return error.connection_invalidated or state[:2] in PASSING_CLASSES or is_passing(error.orig or ValueError())
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in PASSING_CLASSES
+    return isinstance(error, OSError | TimeoutError | PoolTimeoutError | asyncpg.InterfaceError)
+
+
+async def until_available(operation: Callable[[], Awaitable[T]], what: str) -> T:
+    """Do it, again and again while the database is away. Errors that will not pass are raised."""
+    while True:
+        try:
+            return await operation()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            log.warning("waiting for the database", what=what, error=repr(error))
+            await asyncio.sleep(AFTER_ERROR)
+
+
+AFTER_ERROR = 0.5
+
+PASSING_CLASSES = ("08", "40", "53", "57")
+"""Connection, rollback, resources, operator intervention. Source: PostgreSQL 18, appendix A."""
+
+
+def _sqlalchemy_url(url: str) -> str:
+    return "postgresql+asyncpg://" + url.split("://", 1)[1]
+
+
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,1 @@
+"""Alembic migrations of the schema ``tailrace``. The backend's tables are never migrated."""

@@ -1,0 +1,173 @@
+"""Settings, all from environment variables ``TAILRACE_<GROUP>__<NAME>``, checked at start.
+
+A wrong value or an unknown name stops the program with a message that says what is allowed.
+"""
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from streams.durations import parse_duration
+
+PREFIX = "TAILRACE_"
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it, its value and what is allowed."""
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(Group):
+    bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1)
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group")
+    replication_factor: int = Field(1, ge=1)
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    username: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+
+
+class Database(Group):
+    url: str = Field("postgresql://127.0.0.1:5432/postgres", pattern=r"^postgres(ql)?://")
+    direct_url: str | None = Field(None, pattern=r"^postgres(ql)?://", description="beside a pooler")
+    pool_size: int = Field(10, ge=2, le=200)
+
+
+class Smtp(Group):
+    url: str = Field("smtp://127.0.0.1:25", pattern=r"^smtps?(\+starttls)?://")
+    sender: str = Field("Tailrace <hello@tailrace.example>", min_length=3)
+    timeout: Duration = timedelta(seconds=20)
+
+
+class Media(Group):
+    root: Path = Path("media")
+    max_bytes: int = Field(16_000_000, ge=1)
+    max_pixels: int = Field(25_000_000, ge=1)
+    processes: int = Field(2, ge=1, le=64)
+    timeout: Duration = timedelta(seconds=30)
+    max_memory_mb: int = Field(1024, ge=256, description="address space of one process that decodes")
+
+
+class Http(Group):
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
+    public_url: str | None = None
+
+
+class Worker(Group):
+    name: str | None = None
+    concurrency: int = Field(16, ge=1, le=1000, description="runs at once of each queue")
+    port: int = Field(8001, ge=0, le=65535, description="health and metrics; 0 takes a free one")
+    lease: Duration = timedelta(seconds=15)
+    max_unacknowledged: int = Field(1000, ge=1)
+    stop_deadline: Duration = timedelta(seconds=10)
+    data: Path | None = Field(None, description="folder for what Faust keeps; a temporary one by default")
+
+
+class Trending(Group):
+    block: int = Field(100_000, ge=1_000, description="offsets that one block of memory spans")
+    flush: Duration = timedelta(milliseconds=500)
+    max_batch: int = Field(200_000, ge=1, description="events counted and not stored before counting pauses")
+    merge_after: Duration = timedelta(minutes=2)
+
+
+class Tasks(Group):
+    welcome_max_age: Duration = timedelta(hours=48)
+
+
+class Backend(Group):
+    """The backend's tables: their schema, and the names that differ from the defaults of ``schemas.backend``."""
+
+    db_schema: str = "public"
+    source: str = "/backend"
+    tables: dict[str, str] = Field(default_factory=dict, description='JSON, e.g. {"users": "accounts_user"}')
+    columns: dict[str, str] = Field(default_factory=dict, description='JSON, e.g. {"users.email": "mail"}')
+
+
+class Log(Group):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Settings(Group):
+    """Everything that can be set. Read it once at start with ``Settings.load()``."""
+
+    kafka: Kafka = Kafka()
+    database: Database = Database()
+    smtp: Smtp = Smtp()
+    media: Media = Media()
+    http: Http = Http()
+    worker: Worker = Worker()
+    trending: Trending = Trending()
+    tasks: Tasks = Tasks()
+    backend: Backend = Backend()
+    log: Log = Log()
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Settings from the environment. Raises ``SettingsError`` that names every wrong one."""
+        found = {k: v for k, v in (os.environ if environ is None else environ).items() if k.startswith(PREFIX)}
+        wrong = [_unknown(name) for name in sorted(found) if name not in FIELDS]
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+        groups: dict[str, dict[str, Any]] = {}
+        for name, value in found.items():
+            group, field = FIELDS[name]
+            groups.setdefault(group, {})[field] = _parsed(name, value)
+        try:
+            return cls.model_validate(groups)
+        except ValidationError as error:
+            # Not `from error`: its text holds the values as they are, passwords included.
+            raise SettingsError("\n".join(_explained(error))) from None
+
+
+def _fields() -> dict[str, tuple[str, str]]:
+    return {
+        f"{PREFIX}{group.upper()}__{name.upper()}": (group, name)
+        for group, info in Settings.model_fields.items()
+        for name in cast(type[Group], info.annotation).model_fields
+    }
+
+
+FIELDS = _fields()
+"""Name of the environment variable -> group and field."""
+
+
+def _unknown(name: str) -> str:
+    nearest = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0)
+    return f"{name} is not a setting; the nearest is {nearest[0]}. `tailrace settings` lists them all."
+
+
+def _parsed(name: str, value: str) -> Any:
+    group, field = FIELDS[name]
+    if cast(type[Group], Settings.model_fields[group].annotation).model_fields[field].annotation != dict[str, str]:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        example = '{"users": "accounts_user"}'
+        raise SettingsError(f"{name}={value!r}: a JSON object of names is expected, e.g. {example}") from error
+
+
+def _explained(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        place = "__".join(str(part) for part in problem["loc"][:2]).upper()
+        yield f"{PREFIX}{place}={without_password(repr(problem['input']))}: {problem['msg']}"
+
+
+def without_password(address: str) -> str:
+    """The address as it may be shown and logged: what stands between the user's name and the host is hidden."""
+    hidden = re.sub(r"((?:^|['\"])[^:/@]*:(?!//)|//[^:/@]*:).*@", r"\1***@", address)
+    return re.sub(r"(password=)[^&'\"\s]*", r"\1***", hidden)
