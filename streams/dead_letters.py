@@ -1,0 +1,79 @@
+"""Dead letters: the record's bytes and headers untouched, and why it could not be dealt with."""
+
+import asyncio
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from schemas.envelope import Headers, rfc3339
+from schemas.topics import dead_letter_topic
+from streams.clock import Clock
+from streams.kafka_client import full_name
+from streams.outbox import OutboxRow
+from streams.records import Record
+from streams.settings import Kafka
+
+AFTER_ERROR = 1.0
+PREFIX = "tailrace-"
+MAX_REASON = 4000
+
+log = structlog.get_logger(__name__)
+
+
+def dead_letter_headers(
+    record: Record, reason: str, now: str, *, task: str | None = None, attempts: int | None = None
+) -> Headers:
+    """The record's own headers, then where it came from and why it is here."""
+    facts = {
+        "reason": reason[:MAX_REASON],
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "task": task,
+        "attempts": None if attempts is None else str(attempts),
+        "at": now,
+    }
+    own = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+    return own + [(PREFIX + name, value.encode()) for name, value in facts.items() if value is not None]
+
+
+class DeadLetters:
+    """Where records go that cannot be dealt with."""
+
+    def __init__(self, kafka: Kafka, producer: AIOKafkaProducer, clock: Clock) -> None:
+        self._kafka = kafka
+        self._producer = producer
+        self._clock = clock
+
+    async def publish(self, record: Record, reason: str) -> None:
+        """For what cannot be identified: returns when the broker has it, however long that takes."""
+        topic = dead_letter_topic(record.topic)
+        headers = dead_letter_headers(record, reason, rfc3339(self._clock.now()))
+        while True:
+            try:
+                await self._producer.send_and_wait(
+                    full_name(self._kafka, topic),
+                    record.value,
+                    key=record.key,
+                    headers=headers,
+                    timestamp_ms=record.timestamp,
+                )
+            except KafkaError as error:
+                log.warning("dead letter waits for the broker", topic=topic, error=repr(error))
+                await asyncio.sleep(AFTER_ERROR)
+            else:
+                log.error("dead letter", topic=topic, offset=record.offset, reason=reason)
+                return
+
+    def row(self, record: Record, reason: str, task: str, attempts: int) -> OutboxRow:
+        """For a command: a row that commits with the ledger's ``dead``."""
+        now = self._clock.now()
+        headers = dead_letter_headers(record, reason, rfc3339(now), task=task, attempts=attempts)
+        return OutboxRow(
+            topic=dead_letter_topic(record.topic),
+            key=record.key,
+            payload=record.value,
+            headers=headers,
+            occurred_at=record.published_at,
+        )

@@ -1,0 +1,60 @@
+"""From a record's bytes to a fact or a command, or the reason why not."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from schemas.commands import Command
+from schemas.envelope import Identity, header, identify
+from schemas.events import FACTS, Fact
+from streams.records import Record
+
+T = TypeVar("T")
+
+
+class Undecodable(Exception):
+    """The record is not of its topic's schema; the message says where."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A fact, who it is, and when it happened."""
+
+    fact: Fact
+    identity: Identity
+    occurred_at: datetime
+
+
+def decode_event(record: Record) -> Event:
+    """The fact of this record. Raises ``Undecodable``."""
+    identity = identify(record.headers, record.topic, record.partition, record.offset)
+    fact = _decode(record, FACTS[record.topic])
+    return Event(fact, identity, _event_time(record))
+
+
+def decode_command(record: Record) -> Command:
+    """The command of this record. Raises ``Undecodable``."""
+    return _decode(record, Command)
+
+
+def _decode(record: Record, schema: type[T]) -> T:
+    if record.value is None:
+        raise Undecodable("the record has no value")
+    try:
+        return msgspec.json.decode(record.value, type=schema)
+    except msgspec.ValidationError as error:
+        raise Undecodable(f"not of the schema of {record.topic}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable(f"not JSON: {error}") from error
+
+
+def _event_time(record: Record) -> datetime:
+    """``ce_time``; where there is none or it is wrong, the record's timestamp."""
+    text = header(record.headers, "ce_time")
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        found = None
+    return found if found and found.tzinfo else record.published_at

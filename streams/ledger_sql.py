@@ -1,0 +1,95 @@
+"""Every statement on ``tailrace.task_runs``, each with its purpose."""
+
+from sqlalchemy import text
+
+# Take each command that nobody has taken: new, due again, or left by a worker whose lease has run out.
+# Sorted by id, so that two workers with the same commands wait for each other and never deadlock.
+CLAIM = text("""
+    INSERT INTO tailrace.task_runs AS run (id, caused_at, task, queue, state, attempt, generation, args,
+                                           enqueued_at, started_at, worker, lease_until)
+    SELECT want.id, want.caused_at, want.task, want.queue, 'running', want.attempt, want.generation,
+           want.args::jsonb, want.enqueued_at, clock_timestamp(), :worker,
+           clock_timestamp() + CAST(:lease AS interval)
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:tasks AS text[]),
+                  CAST(:queues AS text[]), CAST(:attempts AS int[]), CAST(:generations AS int[]),
+                  CAST(:args AS text[]), CAST(:enqueued_at AS timestamptz[]))
+           AS want (id, caused_at, task, queue, attempt, generation, args, enqueued_at)
+     ORDER BY want.id
+    ON CONFLICT (caused_at, id) DO UPDATE
+       SET state = 'running', worker = excluded.worker, started_at = excluded.started_at,
+           lease_until = excluded.lease_until, enqueued_at = excluded.enqueued_at,
+           takeovers = run.takeovers + CASE run.state WHEN 'running' THEN 1 ELSE 0 END
+     WHERE run.attempt = excluded.attempt
+       AND (run.state IN ('queued', 'parked')
+            OR run.state = 'running' AND run.lease_until < clock_timestamp())
+    RETURNING run.id, run.takeovers
+""")
+
+# Why a command was not ours to take. A second statement, because the first one's snapshot is older than
+# the row that it ran into.
+REFUSED = text("""
+    SELECT run.id, run.state, run.attempt, run.lease_until, clock_timestamp() AS now
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[])) AS want (id, caused_at)
+      JOIN tailrace.task_runs AS run USING (caused_at, id)
+""")
+
+# Leave `running`, if the run is still this worker's. `attempt` moves on where the run is parked for a retry.
+RECORD = text("""
+    UPDATE tailrace.task_runs
+       SET state = :state, attempt = :next_attempt, scheduled_for = :scheduled_for, lease_until = NULL,
+           outcome = CAST(:outcome AS jsonb), error = :error, finished_at = clock_timestamp(),
+           duration_ms = extract(epoch FROM clock_timestamp() - started_at) * 1000
+     WHERE caused_at = :caused_at AND id = :id AND attempt = :attempt AND worker = :worker
+       AND state = 'running'
+""")
+
+# Is the run still this worker's? Locks the row, so that nobody takes it over before our COMMIT.
+HOLD = text("""
+    SELECT 1 FROM tailrace.task_runs
+     WHERE caused_at = :caused_at AND id = :id AND attempt = :attempt AND worker = :worker
+       AND state = 'running'
+       FOR UPDATE
+""")
+
+# Keep what runs. Rows that have been taken over or recorded are not touched.
+RENEW = text("""
+    UPDATE tailrace.task_runs AS run
+       SET lease_until = clock_timestamp() + CAST(:lease AS interval)
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:attempts AS int[]))
+           AS mine (id, caused_at, attempt)
+     WHERE run.caused_at = mine.caused_at AND run.id = mine.id AND run.attempt = mine.attempt
+       AND run.worker = :worker AND run.state = 'running'
+    RETURNING run.id
+""")
+
+# Give back what was claimed and not started, so that the next worker need not wait for the lease.
+RELEASE = text("""
+    UPDATE tailrace.task_runs
+       SET state = 'queued', worker = NULL, lease_until = NULL
+     WHERE caused_at = :caused_at AND id = :id AND attempt = :attempt AND worker = :worker
+       AND state = 'running'
+""")
+
+# The state of one run, read again after a COMMIT whose answer was lost.
+STATE = text("""
+    SELECT state, attempt, worker FROM tailrace.task_runs WHERE caused_at = :caused_at AND id = :id
+""")
+
+# Months in which a run may be recorded: the first day of the oldest and the end of the newest.
+MONTHS = text("""
+    SELECT min(from_day)::timestamp AT TIME ZONE 'UTC' AS first,
+           max(to_day)::timestamp AT TIME ZONE 'UTC' AS last
+      FROM tailrace.task_run_months
+""")
+
+# Make room for the months to come.
+MAKE_ROOM = text("""
+    SELECT tailrace.ensure_months((now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + 62)
+""")
+
+# Counts by task and state, for status, metrics and the page.
+COUNTS = text("""
+    SELECT task, state, count(*) AS runs FROM tailrace.task_runs
+     WHERE caused_at >= now() - CAST(:since AS interval)
+     GROUP BY task, state ORDER BY task, state
+""")

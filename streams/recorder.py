@@ -1,0 +1,123 @@
+"""Record how a run ended: effect, ledger row and what follows from it commit together, or not at all."""
+
+import random
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas.commands import Command
+from streams.clock import Clock
+from streams.db import until_available
+from streams.dead_letters import DeadLetters
+from streams.ledger import Ending, Ledger, LiveUntil, LostClaim
+from streams.outbox import OutboxRow, put
+from streams.records import Delivery
+from streams.runs import Received, Run, copy_of
+from streams.task import Dead, Done, Outcome, Retry, Skip
+
+UNKNOWN_TASK_DELAY = timedelta(seconds=60)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Writes endings to the ledger, and retries, copies and dead letters to the outbox."""
+
+    engine: AsyncEngine
+    ledger: Ledger
+    dead_letters: DeadLetters
+    clock: Clock
+    rng: random.Random
+
+    async def record(self, run: Run, outcome: Outcome) -> str:
+        """The state in which the run ended: done, skipped, parked, dead, or duplicate where it was no longer
+        ours. Waits while the database is away.
+        """
+        while True:
+            commit = partial(self._commit, run, outcome)
+            try:
+                return await until_available(commit, f"record {run.task.name}")
+            except LostClaim:
+                return await until_available(lambda: self._ended_before(run), "read the run again")
+            except Exception as error:
+                if isinstance(outcome, Retry | Dead):
+                    raise
+                log.exception("effect failed", task=run.task.name, run=str(run.command.id))
+                outcome = Retry(f"the effect failed: {error!r}")
+
+    async def _commit(self, run: Run, outcome: Outcome) -> str:
+        async with self.engine.begin() as connection:
+            added = await outcome.effect(connection) if isinstance(outcome, Done | Skip) and outcome.effect else None
+            ending = self._ending(run, outcome)
+            if added:
+                ending = replace(ending, outcome={**(ending.outcome or {}), **added})
+            await self.ledger.record(connection, run.claim, ending)
+            await self._follow_up(connection, run, ending)
+        return ending.state
+
+    def _ending(self, run: Run, outcome: Outcome) -> Ending:
+        match outcome:
+            case Done(result):
+                return Ending("done", outcome=result)
+            case Skip(reason):
+                return Ending("skipped", outcome={"reason": reason})
+            case Dead(reason):
+                return Ending("dead", error=reason)
+            case Retry(reason, after):
+                return self._parked_or_dead(run, reason, after)
+
+    def _parked_or_dead(self, run: Run, reason: str, after: timedelta | None) -> Ending:
+        attempt, policy = run.claim.attempt, run.task.retry
+        if attempt >= policy.max_attempts:
+            return Ending("dead", error=f"gave up after {attempt} attempts: {reason}")
+        due = self.clock.now() + (after or policy.delay(attempt, self.rng))
+        return Ending("parked", error=reason, next_attempt=attempt + 1, scheduled_for=due)
+
+    async def _follow_up(self, connection: AsyncConnection, run: Run, ending: Ending) -> None:
+        """The outbox row of a retry or a dead letter."""
+        delivery = run.received.delivery
+        if ending.state == "parked" and ending.next_attempt and ending.scheduled_for:
+            command = msgspec.structs.replace(run.command, attempt=ending.next_attempt)
+            await self._put_at(connection, delivery, command, "retry", LiveUntil(ending.scheduled_for))
+        if ending.state == "dead":
+            reason = ending.error or "no reason"
+            await put(connection, self.dead_letters.row(delivery.record, reason, run.task.name, run.claim.attempt))
+
+    async def _put_at(
+        self, connection: AsyncConnection, delivery: Delivery, command: Command, why: str, when: LiveUntil
+    ) -> None:
+        row = copy_of(delivery, command, dedupe_key=f"{why}:{command.id}:{command.attempt}")
+        await put(connection, replace(row, due_at=when.until, occurred_at=when.until))
+
+    async def _ended_before(self, run: Run) -> str:
+        """Whether a COMMIT of ours had got through though its answer was lost."""
+        state = await self.ledger.state(run.claim)
+        if state is None:
+            log.warning("run was taken over", task=run.task.name, run=str(run.command.id))
+            return "duplicate"
+        return state
+
+    async def ask_again(self, received: Received, live: LiveUntil) -> None:
+        """Another delivery runs it: look again when its lease is over, should that worker die."""
+        async with self.engine.begin() as connection:
+            await self._put_at(connection, received.delivery, received.command, "live", live)
+
+    async def park_unknown(self, delivery: Delivery, command: Command) -> None:
+        """A task of a newer or older worker: somebody may know it a minute later."""
+        due = LiveUntil(self.clock.now() + UNKNOWN_TASK_DELAY)
+        log.warning("unknown task parked", task=command.task, run=str(command.id))
+        async with self.engine.begin() as connection:
+            await self._put_at(connection, delivery, command, "unknown", due)
+
+    async def refuse(self, received: Received, reason: str) -> None:
+        """A dead letter for a command that no row of the ledger can stand for."""
+        row: OutboxRow = self.dead_letters.row(
+            received.delivery.record, reason, received.task.name, received.command.attempt
+        )
+        async with self.engine.begin() as connection:
+            await put(connection, row)

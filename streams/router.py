@@ -1,0 +1,117 @@
+"""The router: from a fact to the commands that it causes, on the queues of their tasks."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from schemas.commands import Command, command_id
+from schemas.envelope import Headers
+from schemas.topics import QUEUE_BY_NAME
+from streams.dead_letters import DeadLetters
+from streams.decoding import Event, Undecodable, decode_event
+from streams.kafka_client import full_name
+from streams.records import Delivery
+from streams.settings import Kafka
+from streams.task import Task
+from streams.watermark import Watermark
+
+BATCH = 500
+AFTER_ERROR = 1.0
+PASSED_ON = ("traceparent", "tracestate")
+"""Headers of a fact that its commands carry too."""
+
+log = structlog.get_logger(__name__)
+
+
+def commands_of(event: Event, tasks: Iterable[Task]) -> list[tuple[Task, Command]]:
+    """What this event causes. The same event gives the same commands, ids included."""
+    caused = []
+    for task in tasks:
+        args = task.args_of(event.fact) if task.args_of else None
+        if args is not None:
+            command = Command(
+                id=command_id(event.identity, task.name),
+                task=task.name,
+                args=msgspec.to_builtins(args),
+                caused_at=event.occurred_at,
+                cause=event.identity,
+            )
+            caused.append((task, command))
+    return caused
+
+
+class Router:
+    """Publishes the commands of each fact, and acknowledges the fact when the broker has them all."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        tasks: Sequence[Task],
+        producer: AIOKafkaProducer,
+        dead_letters: DeadLetters,
+        watermark: Watermark,
+    ) -> None:
+        self._kafka = kafka
+        self._producer = producer
+        self._dead_letters = dead_letters
+        self._watermark = watermark
+        self._waiting: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._tasks: dict[type, list[Task]] = defaultdict(list)
+        for task in tasks:
+            if task.on is not None:
+                self._tasks[task.on].append(task)
+
+    def put(self, delivery: Delivery) -> None:
+        """Never waits: the watermark's cap bounds what arrives."""
+        self._waiting.put_nowait(delivery)
+
+    async def run(self) -> None:
+        """Route what arrives, for ever."""
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < BATCH and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            await self._route([delivery for delivery in batch if delivery.live])
+
+    async def _route(self, batch: Sequence[Delivery]) -> None:
+        caused: list[tuple[Delivery, list[tuple[Task, Command]]]] = []
+        for delivery in batch:
+            try:
+                event = decode_event(delivery.record)
+            except Undecodable as error:
+                await self._dead_letters.publish(delivery.record, str(error))
+                self._watermark.finish(delivery, "dead")
+            else:
+                caused.append((delivery, commands_of(event, self._tasks[type(event.fact)])))
+        await self._publish([(delivery, found) for delivery, commands in caused for found in commands])
+        for delivery, commands in caused:
+            self._watermark.finish(delivery, "done" if commands else "skipped")
+
+    async def _publish(self, commands: Sequence[tuple[Delivery, tuple[Task, Command]]]) -> None:
+        """Returns when the broker has them all. Some may be published again: the ledger knows them."""
+        while True:
+            try:
+                under_way = [await self._send(delivery, task, command) for delivery, (task, command) in commands]
+                await asyncio.gather(*under_way)
+            except KafkaError as error:
+                log.warning("router waits for the broker", error=repr(error))
+                await asyncio.sleep(AFTER_ERROR)
+            else:
+                return
+
+    async def _send(self, delivery: Delivery, task: Task, command: Command) -> asyncio.Future[object]:
+        record = delivery.record
+        headers: Headers = [("content-type", b"application/json"), ("tailrace-task", task.name.encode())]
+        headers += [(name, value) for name, value in record.headers if name in PASSED_ON]
+        sent: asyncio.Future[object] = await self._producer.send(
+            full_name(self._kafka, QUEUE_BY_NAME[task.queue].topic),
+            msgspec.json.encode(command),
+            key=record.key,
+            headers=headers,
+        )
+        return sent

@@ -1,0 +1,193 @@
+"""The relay on real PostgreSQL and Kafka: order, set-aside rows, due times, standby."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from streams.health import Health
+from streams.metrics import Metrics
+from streams.outbox import OutboxRow, put
+from streams.relay import Relay
+from streams.settings import Settings
+from streams.topics import create_topics
+from tests.events import emit, post_uploaded, records_of, user_created
+from tests.waiting import eventually
+
+
+@asynccontextmanager
+async def running_relay(settings: Settings) -> AsyncIterator[Metrics]:
+    metrics = Metrics()
+    task = asyncio.create_task(Relay(settings, metrics, Health().progress("relay")).run())
+    try:
+        yield metrics
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture(autouse=True)
+async def topics(settings: Settings) -> None:
+    await create_topics(settings)
+
+
+async def left(engine: AsyncEngine) -> list[Any]:
+    async with engine.connect() as connection:
+        return list((await connection.execute(text("SELECT * FROM tailrace.outbox ORDER BY id"))).all())
+
+
+async def nothing_left(engine: AsyncEngine) -> bool:
+    return not await left(engine)
+
+
+def row(topic: str = "queue.default", **changes: Any) -> OutboxRow:
+    fields = {"key": b"k", "payload": b"{}", "occurred_at": datetime.now(UTC)}
+    return OutboxRow(topic=topic, **{**fields, **changes})
+
+
+async def test_events_of_a_key_keep_their_order(settings: Settings, engine: AsyncEngine) -> None:
+    async with running_relay(settings):
+        await emit(engine, *(post_uploaded(number, author_id=number % 3) for number in range(300)))
+        await eventually(lambda: nothing_left(engine))
+
+    by_author: dict[bytes, list[int]] = {}
+    for record in await records_of(settings, "post.uploaded"):
+        by_author.setdefault(record.key, []).append(int(dict(record.headers)["ce_id"].split(b":")[1]))
+    assert sum(map(len, by_author.values())) == 300
+    assert all(posts == sorted(posts) for posts in by_author.values())
+
+
+async def test_an_event_carries_its_identity_and_its_own_time(settings: Settings, engine: AsyncEngine) -> None:
+    event = user_created(7, created_at=datetime(2026, 11, 1, 12, 30, 5, 123000, tzinfo=UTC))
+
+    async with running_relay(settings):
+        await emit(engine, event)
+        (record,) = await eventually(lambda: records_of(settings, "user.created"))
+
+    headers = dict(record.headers)
+    assert headers["ce_id"].decode() == event.natural_id
+    assert headers["ce_time"] == b"2026-11-01T12:30:05.123000Z"
+    assert (headers["ce_source"], headers["ce_specversion"]) == (b"/backend", b"1.0")
+    assert record.timestamp == int(event.created_at.timestamp() * 1000)
+    assert record.key == b"7"
+
+
+async def test_a_rolled_back_transaction_says_nothing(settings: Settings, engine: AsyncEngine) -> None:
+    with suppress(ZeroDivisionError):
+        async with engine.begin() as connection:
+            await put(connection, row())
+            raise ZeroDivisionError
+
+    assert await nothing_left(engine)
+
+
+async def test_a_row_is_published_when_it_is_due_and_not_before(settings: Settings, engine: AsyncEngine) -> None:
+    due = datetime.now(UTC) + timedelta(seconds=1.5)
+    async with engine.begin() as connection:
+        await put(connection, row(due_at=due))
+
+    async with running_relay(settings):
+        assert await records_of(settings, "queue.default") == []
+        await eventually(lambda: nothing_left(engine))
+
+    assert datetime.now(UTC) >= due
+    assert len(await records_of(settings, "queue.default")) == 1
+
+
+@pytest.mark.parametrize(
+    ("poison", "reason"),
+    [
+        (row(topic="no.such.topic"), "is not one of ours"),
+        (row(payload=b"x" * 1_200_000), "takes no record of this size"),
+        (row(payload=b"x" * 3_000_000), "larger than the maximum request size"),
+    ],
+    ids=["unknown topic", "too large for the topic", "too large for any request"],
+)
+async def test_a_row_that_cannot_be_sent_is_set_aside_and_the_others_go_out(
+    settings: Settings, engine: AsyncEngine, poison: OutboxRow, reason: str
+) -> None:
+    async with engine.begin() as connection:
+        await put(connection, row())
+        await put(connection, poison)
+        await put(connection, row())
+
+    async with running_relay(settings):
+        (aside,) = await eventually(lambda: _all_aside(engine))
+
+    assert reason in aside.error
+    assert len(await records_of(settings, "queue.default")) == 2
+
+
+async def _all_aside(engine: AsyncEngine) -> list[Any]:
+    rows = await left(engine)
+    return rows if all(found.state == "set_aside" for found in rows) else []
+
+
+async def test_bytes_and_headers_of_any_kind_arrive_untouched(settings: Settings, engine: AsyncEngine) -> None:
+    odd = [("text", b"caf\xc3\xa9"), ("binary", b"\xff\x00"), ("none", None), ("text", b"again")]
+    async with engine.begin() as connection:
+        await put(connection, row(payload=b"\xff\x00", key=b"\xfe", headers=odd))
+
+    async with running_relay(settings):
+        (record,) = await eventually(lambda: records_of(settings, "queue.default"))
+
+    assert (record.value, record.key, list(record.headers)) == (b"\xff\x00", b"\xfe", odd)
+
+
+async def test_one_relay_is_active_and_another_takes_over_when_its_connection_dies(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    async with running_relay(settings) as first:
+        await eventually(lambda: _active(first))
+        async with running_relay(settings) as second:
+            await emit(engine, user_created(1))
+            await eventually(lambda: nothing_left(engine))
+            assert not _active(second)
+
+            await _kill_active(engine)
+            await emit(engine, user_created(2))
+            await eventually(lambda: nothing_left(engine), within=10)
+
+            assert _active(first) != _active(second)
+
+
+def _active(metrics: Metrics) -> bool:
+    return metrics.registry.get_sample_value("tailrace_relay_active") == 1
+
+
+async def _kill_active(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("""SELECT pg_terminate_backend(pid) FROM pg_locks
+                     WHERE locktype = 'advisory' AND granted
+                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""")
+        )
+
+
+async def test_a_sleeping_relay_is_woken_by_the_writer(settings: Settings, engine: AsyncEngine) -> None:
+    async with running_relay(settings):
+        await eventually(lambda: _idle(engine))
+
+        await emit(engine, user_created(1))
+
+        await eventually(lambda: nothing_left(engine), within=2)
+
+
+async def _idle(engine: AsyncEngine) -> bool:
+    async with engine.connect() as connection:
+        return bool((await connection.execute(text("SELECT idle FROM tailrace.relay"))).scalar_one())
+
+
+async def test_emit_refuses_what_is_no_event(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        with pytest.raises(Exception, match="user.deleted is not an event type"):
+            await connection.execute(text("SELECT tailrace.emit('user.deleted', '1', '{}')"))
+    async with engine.connect() as connection:
+        with pytest.raises(Exception, match="needs user_id in its data"):
+            await connection.execute(text("SELECT tailrace.emit('user.created', '1', '{}')"))
