@@ -1,0 +1,1 @@
+"""Windowed counts of hashtags: exact for any kill, rebalance or replay, and answered from memory."""

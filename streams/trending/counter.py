@@ -1,0 +1,232 @@
+"""The trending counter: one consumer that counts and stores, exactly once for any kill or rebalance.
+
+Whether a batch counts is decided by the compare-and-set of its flush, not by the consumer group: two counters
+that both believe to own a source store each offset once. Group offsets are committed for the lag display only.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.topics import TRENDING_TOPICS
+from streams.db import is_passing
+from streams.health import Progress
+from streams.kafka_client import client_options, full_name, logical_name, trending_group
+from streams.metrics import Metrics
+from streams.settings import Settings
+from streams.trending.counting import SourceCount
+from streams.trending.store import Gap, GenerationMoved, Step, TrendingStore
+
+POLL_MS = 100
+AFTER_ERROR = 1.0
+HEARTBEAT = 1.0
+COMMIT_EVERY = 5.0
+NEVER = datetime.fromtimestamp(0, UTC)
+
+log = structlog.get_logger(__name__)
+
+
+class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Counts the sources that its group gives it, for ever."""
+
+    def __init__(self, settings: Settings, store: TrendingStore, metrics: Metrics, progress: Progress) -> None:
+        self._settings = settings
+        self._store = store
+        self._metrics = metrics
+        self._progress = progress
+        self._consumer: AIOKafkaConsumer | None = None
+        self._generation = 0
+        self._counts: dict[TopicPartition, SourceCount] = {}
+        self._gaps: dict[TopicPartition, Gap] = {}
+        self._to_open: set[TopicPartition] = set()
+        self._broken: dict[TopicPartition, str] = {}
+
+    def problem(self) -> str | None:
+        """For health: a source that cannot be counted, and what to do."""
+        return next(iter(self._broken.values()), None)
+
+    async def run(self) -> None:
+        """Count; begin again from what is stored after any error of broker or database."""
+        while True:
+            self._consumer = self._new_consumer()
+            try:
+                await self._count(self._consumer)
+            except Exception as error:
+                if not isinstance(error, KafkaError) and not is_passing(error):
+                    raise
+                log.warning("counter starts again", error=repr(error))
+            finally:
+                self._forget(list(self._counts))
+                await self._consumer.stop()
+            await asyncio.sleep(AFTER_ERROR)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Fetch nothing of them until the loop has read where they stand; no await may come before this."""
+        if self._consumer:
+            self._consumer.pause(*assigned)
+        self._to_open = set(assigned)
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Drop what was not stored: the next owner counts it."""
+        self._forget(revoked)
+
+    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            self._counts.pop(partition, None)
+            self._gaps.pop(partition, None)
+            self._broken.pop(partition, None)
+            self._to_open.discard(partition)
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        kafka = self._settings.kafka
+        consumer = AIOKafkaConsumer(
+            **client_options(kafka),
+            group_id=trending_group(kafka),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=6000,
+            heartbeat_interval_ms=2000,
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_bytes=64 << 20,
+        )
+        consumer.subscribe([full_name(kafka, topic) for topic in TRENDING_TOPICS], listener=self)
+        return consumer
+
+    async def _count(self, consumer: AIOKafkaConsumer) -> None:
+        await consumer.start()
+        self._generation = await self._store.live_generation()
+        flush_at = commit_at = time.monotonic()
+        while True:
+            for partition in list(self._to_open):
+                await self._open(consumer, partition)
+            if sum(count.size for count in self._counts.values()) < self._settings.trending.max_batch:
+                for partition, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+                    await self._add(consumer, partition, records)
+            else:  # the database is away: hold still, without leaving the group
+                await asyncio.sleep(POLL_MS / 1000)
+            if time.monotonic() >= flush_at:
+                flush_at = time.monotonic() + await self._flush(consumer)
+            if time.monotonic() >= commit_at:
+                await self._commit_for_display(consumer)
+                commit_at = time.monotonic() + COMMIT_EVERY
+
+    async def _open(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
+        """Go on where the stored counts end, after reading again what must be remembered."""
+        start = (await consumer.beginning_offsets([partition]))[partition]
+        end = (await consumer.end_offsets([partition]))[partition]
+        source = f"{logical_name(self._settings.kafka, partition.topic)}:{partition.partition}"
+        stored = await self._store.open_source(self._generation, source, start)
+        if partition not in self._to_open:
+            return  # revoked meanwhile
+        if end < stored:
+            self._break(partition, source, f"ends at {end}, but {stored} offsets were counted")
+            return
+        block = self._settings.trending.block
+        first_read = SourceCount(source, stored, block).read_offset
+        refused = await self._store.refused_since(self._generation, source, first_read)
+        if partition not in self._to_open:
+            return
+        count = SourceCount(source, stored, block, refused)
+        self._skip_lost(partition, count, start)
+        self._to_open.discard(partition)
+        self._counts[partition] = count
+        consumer.seek(partition, count.read_offset)
+        consumer.resume(partition)
+
+    def _skip_lost(self, partition: TopicPartition, count: SourceCount, log_start: int) -> None:
+        """Where retention was faster than we: say so, and go on with what there is."""
+        if log_start > count.next_offset:
+            log.error("events were lost to retention", source=count.source, start=count.next_offset, end=log_start)
+            self._gaps[partition] = Gap(count.source, count.next_offset, log_start, datetime.now(UTC))
+            count.skip_to(log_start)
+        count.read_offset = max(count.read_offset, log_start)
+
+    def _break(self, partition: TopicPartition, source: str, what: str) -> None:
+        self._to_open.discard(partition)
+        self._counts.pop(partition, None)
+        reason = (
+            f"{source} {what}: the topic was made anew. `tailrace trends restart` begins a new generation of counts"
+        )
+        self._broken[partition] = reason
+        log.error("trending source is not counted", reason=reason)
+
+    async def _add(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: Sequence[ConsumerRecord]
+    ) -> None:
+        count = self._counts.get(partition)
+        if count is None or not records:
+            return
+        if records[0].offset < count.read_offset:
+            consumer.pause(partition)
+            self._break(partition, count.source, f"was read to {count.read_offset}, then gave {records[0].offset}")
+            return
+        if records[0].offset > count.read_offset:
+            start = (await consumer.beginning_offsets([partition]))[partition]
+            if self._counts.get(partition) is not count:
+                return
+            self._skip_lost(partition, count, start)
+        count.add(records, int(time.time() * 1000))
+        self._metrics.counted.labels(count.source).inc(len(records))
+
+    async def _flush(self, consumer: AIOKafkaConsumer) -> float:
+        """Store what was counted, and how far each source is up to date; seconds until the next flush."""
+        counts = dict(self._counts)
+        steps = {partition: self._step(consumer, partition, count) for partition, count in counts.items()}
+        gaps = [gap for partition, gap in self._gaps.items() if partition in counts]
+        try:
+            advanced = await self._store.flush(self._generation, list(steps.values()), gaps)
+        except GenerationMoved as moved:
+            log.warning("counting begins anew", reason=str(moved))
+            self._generation = await self._store.live_generation()
+            self._open_again(consumer, {*self._counts, *self._broken})
+            return 0
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            log.warning("counts wait for the database", error=repr(error))
+            return AFTER_ERROR
+        refused = {partition for partition, step in steps.items() if step.source not in advanced}
+        self._settle(consumer, counts, refused)
+        self._progress.beat()
+        return self._settings.trending.flush.total_seconds() if any(s.batch for s in steps.values()) else HEARTBEAT
+
+    def _settle(
+        self, consumer: AIOKafkaConsumer, counts: Mapping[TopicPartition, SourceCount], refused: set[TopicPartition]
+    ) -> None:
+        """Begin the next batch where this one is stored; elsewhere another owner was faster: begin from its offset."""
+        for partition in counts.keys() - refused:
+            self._gaps.pop(partition, None)
+            counts[partition].stored()
+        if refused:
+            self._metrics.refused_flushes.inc(len(refused))
+            log.warning("counted by another owner", sources=[counts[partition].source for partition in refused])
+            self._open_again(consumer, refused)
+        self._metrics.flushes.inc()
+
+    def _open_again(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+        held = {partition for partition in partitions if partition in self._counts or partition in self._broken}
+        consumer.pause(*held)
+        self._forget(held)
+        self._to_open |= held
+
+    def _step(self, consumer: AIOKafkaConsumer, partition: TopicPartition, count: SourceCount) -> Step:
+        """The batch, and until when all is counted: the time of the last fetch that left nothing unread."""
+        polled = consumer.last_poll_timestamp(partition)
+        highwater = consumer.highwater(partition)
+        up_to_date = polled and highwater is not None and count.read_offset >= highwater
+        counted_until = datetime.fromtimestamp(polled / 1000, UTC) if up_to_date else NEVER
+        return Step(count.source, count.stored_offset, count.next_offset, counted_until, count.batch())
+
+    async def _commit_for_display(self, consumer: AIOKafkaConsumer) -> None:
+        """Group offsets show the lag to any Kafka tool; nothing depends on them."""
+        offsets = {partition: count.stored_offset for partition, count in self._counts.items()}
+        try:
+            if offsets:
+                await consumer.commit(offsets)
+        except KafkaError as error:
+            log.debug("lag display not updated", error=repr(error))
