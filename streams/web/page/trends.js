@@ -1,0 +1,74 @@
+// The top tags as bars that grow and change places.
+
+import { byId, element, keyed, number, say } from "./dom.js";
+
+export const WINDOWS = { "5m": "5 min", "15m": "15 min", "1h": "1 hour", "6h": "6 hours", "24h": "24 hours" };
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Draw the switch; `changed(window)` is called when another window is chosen. */
+export function drawWindows(chosen, changed) {
+  for (const [value, label] of Object.entries(WINDOWS)) {
+    const input = element("input");
+    Object.assign(input, { type: "radio", name: "window", value, checked: value === chosen });
+    input.addEventListener("change", () => changed(value));
+    byId("windows").append(element("label", "", input, element("span", "", label)));
+  }
+}
+
+/** Show an answer of /api/v1/trends/tags. */
+export function drawTags(answer) {
+  const list = byId("tags");
+  const before = positions(list);
+  const most = Math.max(1, ...answer.tags.map((tag) => tag.uses));
+  keyed(list, answer.tags, (tag) => tag.tag, makeBar, (bar, tag) => updateBar(bar, tag, most));
+  if (!calm.matches) glide(list, before);
+  byId("tags-empty").hidden = answer.tags.length > 0;
+  say(byId("tags-note"), note(answer));
+  byId("tags-note").dataset.level = answer.complete ? "well" : "warning";
+}
+
+function note(answer) {
+  if (answer.as_of === null) return "Nothing has been counted yet: the first worker that starts begins to count.";
+  if (!answer.complete) return "Incomplete: some events of this window are not counted yet, or are gone from the log.";
+  return `Uses in public posts of the last ${WINDOWS[answer.window].replace(/^1 /, "")}, each event counted once.`;
+}
+
+function makeBar(tag) {
+  const bar = element(
+    "li", "",
+    element("span", "fill"),
+    element("span", "tag", element("span", "hash", "#"), element("bdi", "", tag.tag)),
+    element("span", "uses"),
+  );
+  bar.title = tag.tag;
+  return bar;
+}
+
+function updateBar(bar, tag, most) {
+  const uses = bar.querySelector(".uses");
+  const grown = Number(bar.dataset.uses ?? tag.uses) < tag.uses;
+  bar.dataset.uses = tag.uses;
+  bar.querySelector(".fill").style.transform = `scaleX(${tag.uses / most})`;
+  if (uses.firstChild) say(uses.firstChild, number(tag.uses));
+  else uses.append(element("span", "", number(tag.uses)), element("span", "unseen", " uses"));
+  if (grown && !calm.matches) {
+    uses.getAnimations().forEach((animation) => animation.cancel());
+    uses.animate([{ color: "var(--accent)", transform: "scale(1.18)" }, {}], { duration: 700, easing: "ease-out" });
+  }
+}
+
+function positions(list) {
+  return new Map([...list.children].map((child) => [child, child.offsetTop]));
+}
+
+/** Let each bar move from where it was to where it is. */
+function glide(list, before) {
+  for (const child of list.children) {
+    const from = before.get(child);
+    const moved = from === undefined ? null : from - child.offsetTop;
+    if (moved === null) child.animate([{ opacity: 0 }, { opacity: 1 }], { duration: 400 });
+    else if (moved) {
+      child.animate([{ transform: `translateY(${moved}px)` }, {}], { duration: 450, easing: "cubic-bezier(.2,.8,.2,1)" });
+    }
+  }
+}
