@@ -1,0 +1,7 @@
+"""The tasks of this application. A new one: its file here, its name in ``TASKS``, its test."""
+
+from agents.process_media_upload import process_media_upload
+from agents.send_welcome_email import send_welcome_email
+from streams.task import Task
+
+TASKS: tuple[Task, ...] = (send_welcome_email, process_media_upload)

@@ -1,0 +1,103 @@
+"""Main program of a process that decodes pictures. Its input is hostile and it may be killed at any time.
+
+It takes jobs from standard input until that ends, and dies with the worker that started it.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from streams.media.errors import BadMedia, MissingMedia
+from streams.media.jobs import READY, Failed, Job, Rendered, Rendition, Reply
+from streams.media.paths import read_key, rendition_key
+from streams.media.recipe import WEBP_1
+from streams.media.rendering import render
+from streams.media.storage import write_all
+
+PR_SET_PDEATHSIG = 1
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How far a process may go; the only argument of the program, as JSON."""
+
+    parent: int
+    root: str
+    max_bytes: int
+    max_pixels: int
+    max_memory_mb: int
+
+
+def main() -> None:
+    """Answer each job until standard input ends."""
+    limits = msgspec.json.decode(sys.argv[1], type=Limits)
+    _die_with(limits.parent)
+    # Whoever stops the worker stops this through it, also when the whole group gets the signal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    replies = _private_output()
+    memory = limits.max_memory_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _send(replies, READY)
+    decoder = msgspec.json.Decoder(Job)
+    for line in sys.stdin.buffer:
+        _send(replies, msgspec.json.encode(answer(decoder.decode(line), limits)) + b"\n")
+
+
+def answer(job: Job, limits: Limits) -> Reply:
+    """Make the renditions and write them; whatever goes wrong is an answer as well."""
+    try:
+        return _rendered(job, limits)
+    except BadMedia as error:
+        return Failed("bad", str(error))
+    except MissingMedia as error:
+        return Failed("missing", str(error))
+    except MemoryError:
+        return Failed("bad", f"the picture needs more than {limits.max_memory_mb} MB of memory to decode")
+    except OSError as error:
+        return Failed("crashed", f"renditions could not be read or written: {error}")
+
+
+def _rendered(job: Job, limits: Limits) -> Rendered:
+    root = Path(limits.root)
+    content = read_key(root, job.source, limits.max_bytes)
+    (width, height), pictures = render(content, WEBP_1, limits.max_pixels)
+    files: dict[str, bytes] = {}
+    renditions = []
+    for picture in pictures:
+        name = picture.variant.name
+        key = rendition_key(job.post_id, job.source, content, WEBP_1, picture.variant)
+        size = len(picture.content)
+        files[key] = picture.content
+        renditions.append(Rendition(name, key, picture.width, picture.height, size, "webp", WEBP_1.name))
+    write_all(root, files)
+    return Rendered(width, height, renditions)
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies, however that dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("the worker that started this process is gone")
+
+
+def _private_output() -> BinaryIO:
+    """The pipe to the worker, out of reach of libraries that print."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return replies
+
+
+def _send(replies: BinaryIO, line: bytes) -> None:
+    replies.write(line)
+    replies.flush()
+
+
+if __name__ == "__main__":
+    main()

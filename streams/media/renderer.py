@@ -1,0 +1,84 @@
+"""Renders pictures in processes that can be killed; the event loop only waits for them."""
+
+import asyncio
+
+from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
+from streams.media.jobs import Failed, Job, Rendered, Reply
+from streams.media.render_worker import RenderWorker
+from streams.settings import Media
+
+MAX_JOBS = 500
+"""A process that has done so many is replaced: what its libraries leak ends with it."""
+
+ERRORS = {"bad": BadMedia, "missing": MissingMedia, "crashed": RenderCrashed}
+
+
+class Renderer:
+    """At most ``media.processes`` processes, each started when it is first needed.
+
+    They are plain subprocesses, not ``multiprocessing``: that would import the worker's main program, with
+    Faust and all, into each of them.
+    """
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+        self._places: asyncio.LifoQueue[RenderWorker | None] = asyncio.LifoQueue()
+        for _ in range(media.processes):
+            self._places.put_nowait(None)
+        self._workers: set[RenderWorker] = set()
+        self._closed = False
+
+    async def render(self, post_id: str, source: str) -> Rendered:
+        """Make every rendition of the picture at the key ``source`` and write it under the media root.
+
+        Raises ``BadMedia`` if content or key are at fault, a decode that ran out of time or memory included;
+        ``MissingMedia`` if there is no file; ``RenderCrashed`` for anything else, which may pass.
+        """
+        place = await self._places.get()
+        worker = place if place and place.alive else None
+        try:
+            if worker is None:
+                worker = await self._start()
+            reply = await worker.ask(Job(post_id, source), self._media.timeout)
+            worker = await self._kept(worker)
+        finally:
+            self._forget_the_dead()
+            self._places.put_nowait(worker if worker and worker.alive else None)
+        return _rendered(reply)
+
+    async def close(self) -> None:
+        """Kill every process. Whoever still waits for a rendition gets ``RenderCrashed``."""
+        self._closed = True
+        for worker in list(self._workers):
+            await worker.kill()
+        self._workers.clear()
+
+    async def _start(self) -> RenderWorker:
+        self._refuse_if_closed()
+        worker = await RenderWorker.start(self._media)
+        self._workers.add(worker)
+        try:
+            self._refuse_if_closed()
+        except RenderCrashed:
+            await worker.kill()
+            raise
+        return worker
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise RenderCrashed("the renderer is closed")
+
+    async def _kept(self, worker: RenderWorker) -> RenderWorker | None:
+        if worker.jobs < MAX_JOBS:
+            return worker
+        await worker.kill()
+        return None
+
+    def _forget_the_dead(self) -> None:
+        self._workers = {worker for worker in self._workers if worker.alive}
+
+
+def _rendered(reply: Reply) -> Rendered:
+    if isinstance(reply, Failed):
+        raise ERRORS[reply.kind](reply.reason)
+    return reply

@@ -1,0 +1,156 @@
+"""What every task promises, held for each of ``TASKS``. A new task needs a case here, or these tests fail."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents import TASKS
+from schemas.events import Fact, Id, PostUploaded, UserCreated
+from schemas.tables import mail_deliveries, media_assets, media_renditions
+from streams.ledger import LostClaim
+from streams.task import Done, Skip, Task
+from tests.one_run import Workshop
+from tests.pictures import encoded, photo
+
+NOW = datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fact for any id, the rows that make it something to do, and everything that a run leaves outside."""
+
+    fact: Callable[[Id], Fact]
+    prepare: Callable[[Workshop], Awaitable[None]]
+    effects: Callable[[Workshop], Awaitable[list[Any]]]
+
+
+def user_created(user_id: Id) -> UserCreated:
+    return UserCreated(user_id=user_id, email="u7@example.org", username="u7", created_at=NOW)
+
+
+def post_uploaded(post_id: Id) -> PostUploaded:
+    return PostUploaded(post_id=post_id, author_id=7, created_at=NOW, visibility="public", image="posts/p.jpg")
+
+
+async def a_user(shop: Workshop) -> None:
+    await shop.add_user(7)
+
+
+async def a_post_with_a_photo(shop: Workshop) -> None:
+    await shop.add_user(7)
+    await shop.add(shop.backend.posts, id=7, author_id=7, image="posts/p.jpg")
+    (shop.settings.media.root / "posts").mkdir()
+    (shop.settings.media.root / "posts" / "p.jpg").write_bytes(encoded(photo()))
+
+
+async def mails(shop: Workshop) -> list[Any]:
+    rows = await shop.rows(mail_deliveries)
+    return [mail["Message-ID"] for mail in shop.sink.mails()] + [(row["user_id"], row["state"]) for row in rows]
+
+
+async def renditions(shop: Workshop) -> list[Any]:
+    assets = [(row["post_id"], row["status"]) for row in await shop.rows(media_assets)]
+    keys = [row["key"] for row in await shop.rows(media_renditions)]
+    files = (shop.settings.media.root / "renditions").rglob("*.webp")
+    return assets + keys + sorted((path.name, path.read_bytes()) for path in files)
+
+
+CASES = {
+    "send_welcome_email": Case(user_created, a_user, mails),
+    "process_media_upload": Case(post_uploaded, a_post_with_a_photo, renditions),
+}
+
+pytestmark = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+
+
+def args_for(task: Task, row_id: Id = 7) -> object:
+    assert task.args_of
+    args = task.args_of(CASES[task.name].fact(row_id))
+    assert args is not None
+    return args
+
+
+def test_a_task_has_the_name_of_its_file(task: Task) -> None:
+    assert inspect.getmodule(task.handler) is not None
+    assert task.handler.__module__ == f"agents.{task.name}"
+
+
+def test_arguments_survive_the_way_through_kafka(task: Task) -> None:
+    args = args_for(task)
+
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(args)), task.args_type) == args
+
+
+@pytest.mark.parametrize("row_id", [8, "8", "abc", "", 2**70, -1], ids=repr)
+async def test_what_does_not_exist_is_skipped_with_its_reason(shop: Workshop, task: Task, row_id: Id) -> None:
+    outcome = await shop.run(task, args_for(task, row_id))
+
+    assert isinstance(outcome, Skip)
+    assert outcome.reason.endswith(f"{row_id!r} does not exist")
+    assert await CASES[task.name].effects(shop) == []
+
+
+async def test_a_run_is_done_and_tells_what_it_did(shop: Workshop, task: Task) -> None:
+    await CASES[task.name].prepare(shop)
+
+    outcome = await shop.run(task, args_for(task))
+
+    assert isinstance(outcome, Done), outcome
+    assert outcome.result and msgspec.json.encode(outcome.result)
+    assert await CASES[task.name].effects(shop)
+
+
+@pytest.mark.parametrize("row_id", [7, "7"], ids=repr)
+async def test_a_repeat_under_another_id_has_no_second_effect(shop: Workshop, task: Task, row_id: Id) -> None:
+    case = CASES[task.name]
+    await case.prepare(shop)
+    await shop.run(task, args_for(task), cause="1")
+    once = await case.effects(shop)
+
+    await shop.run(task, args_for(task, row_id), cause="2")
+
+    assert await case.effects(shop) == once
+
+
+async def test_an_effect_can_be_repeated_when_its_commit_was_not_answered(shop: Workshop, task: Task) -> None:
+    case = CASES[task.name]
+    await case.prepare(shop)
+    outcome = await shop.run(task, args_for(task))
+    once = await case.effects(shop)
+    assert isinstance(outcome, Done) and outcome.effect
+
+    async with shop.engine.begin() as connection:
+        await outcome.effect(connection)
+
+    assert await case.effects(shop) == once
+
+
+async def test_a_worker_that_lost_its_run_leaves_no_rows_of_its_end(shop: Workshop, task: Task) -> None:
+    case = CASES[task.name]
+    await case.prepare(shop)
+    slow = shop.with_leases_of(timedelta(0))
+    claim = await slow.claim(task, args_for(task))
+    outcome = await slow.perform(task, args_for(task), claim)
+    before = await case.effects(shop)
+    await shop.as_worker("w2").claim(task, args_for(task))
+
+    with pytest.raises(LostClaim):
+        await slow.record(claim, outcome)
+
+    assert await case.effects(shop) == before
+
+
+async def test_a_takeover_ends_what_a_lost_worker_began(shop: Workshop, task: Task) -> None:
+    case = CASES[task.name]
+    await case.prepare(shop)
+    lost = shop.with_leases_of(timedelta(0))
+    await lost.perform(task, args_for(task), await lost.claim(task, args_for(task)))
+
+    outcome = await shop.as_worker("w2").run(task, args_for(task))
+
+    assert isinstance(outcome, Done), outcome
