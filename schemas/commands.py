@@ -1,7 +1,7 @@
 """Orders to a queue: one envelope for every task, its arguments by name."""
 
 import uuid
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -22,8 +22,8 @@ class Command(msgspec.Struct, kw_only=True, frozen=True):
     args: dict[str, Any]
     caused_at: Instant
     cause: Identity
-    attempt: int = 1
-    generation: int = 0
+    attempt: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+    generation: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     version: Literal[1] = 1
 
 

@@ -45,9 +45,7 @@ def header(headers: Iterable[tuple[str, bytes | None]], name: str) -> str | None
     return None
 
 
-def identify(
-    headers: Iterable[tuple[str, bytes | None]], topic: str, partition: int, offset: int
-) -> Identity:
+def identify(headers: Iterable[tuple[str, bytes | None]], topic: str, partition: int, offset: int) -> Identity:
     """The event's identity; without an id of its own, its place in the log.
 
     ``topic`` is the topic's name without prefix, which is also the type.

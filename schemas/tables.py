@@ -1,4 +1,7 @@
-"""Our own tables, in the schema ``tailrace``. ``streams/migrations`` creates them; the backend's are in ``schemas.backend``."""
+"""Our own tables, in the schema ``tailrace``; ``streams/migrations`` creates them.
+
+The backend's are in ``schemas.backend``.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID

@@ -67,7 +67,14 @@ def is_passing(error: BaseException) -> bool:
         return error.connection_invalidated or state[:2] in PASSING_CLASSES or is_passing(error.orig or ValueError())
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in PASSING_CLASSES
-    return isinstance(error, OSError | TimeoutError | PoolTimeoutError | asyncpg.InterfaceError)
+    return isinstance(error, LOST_CONNECTION)
+
+
+def is_unstorable(error: DBAPIError) -> bool:
+    """Whether it is the data that the database refuses: the same row will never go in."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    cause = error.orig.__cause__ if error.orig else None
+    return state[:2] in ("22", "23") or isinstance(cause, ValueError)
 
 
 async def until_available(operation: Callable[[], Awaitable[T]], what: str) -> T:
@@ -83,6 +90,9 @@ async def until_available(operation: Callable[[], Awaitable[T]], what: str) -> T
 
 
 AFTER_ERROR = 0.5
+
+LOST_CONNECTION = (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg and the pool raise when the server goes away; the last of them where it goes in mid-protocol."""
 
 PASSING_CLASSES = ("08", "40", "53", "57")
 """Connection, rollback, resources, operator intervention. Source: PostgreSQL 18, appendix A."""

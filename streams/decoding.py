@@ -12,6 +12,7 @@ from schemas.events import FACTS, Fact
 from streams.records import Record
 
 T = TypeVar("T")
+ESCAPED_NUL = b"\\u0000"
 
 
 class Undecodable(Exception):
@@ -43,11 +44,22 @@ def _decode(record: Record, schema: type[T]) -> T:
     if record.value is None:
         raise Undecodable("the record has no value")
     try:
-        return msgspec.json.decode(record.value, type=schema)
+        decoded = msgspec.json.decode(record.value, type=schema)
+        if ESCAPED_NUL in record.value and _has_nul(msgspec.json.decode(record.value)):
+            raise Undecodable("a text has the character U+0000, which PostgreSQL cannot store")
     except msgspec.ValidationError as error:
         raise Undecodable(f"not of the schema of {record.topic}: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(f"not JSON: {error}") from error
+    return decoded
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(_has_nul(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return any(_has_nul(part) for part in value)
+    return isinstance(value, str) and "\x00" in value
 
 
 def _event_time(record: Record) -> datetime:

@@ -9,8 +9,13 @@ class Metrics:
     """The metrics of one process, in a registry of its own."""
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        self._deliveries(self.registry)
+        self._runs(self.registry)
+        self._outbox(self.registry)
+        self._trending_and_http(self.registry)
 
+    def _deliveries(self, registry: CollectorRegistry) -> None:
         # Conservation: consumed = done + skipped + duplicate + dead + parked + in flight, for each queue.
         # A fact is `done` when its commands are on their queues.
         self.consumed = Counter("tailrace_consumed", "Records taken from a topic", ["topic"], registry=registry)
@@ -28,7 +33,11 @@ class Metrics:
             "consumed - ended - in flight; anything but 0 is a bug",
             registry=registry,
         )
+        self.paused_partitions = Gauge(
+            "tailrace_paused_partitions", "Partitions paused at the cap of unacknowledged records", registry=registry
+        )
 
+    def _runs(self, registry: CollectorRegistry) -> None:
         self.run_seconds = Histogram(
             "tailrace_run_seconds",
             "Time of a run from start to record",
@@ -47,12 +56,8 @@ class Metrics:
         self.lost_claims = Counter(
             "tailrace_lost_claims", "Runs that were no longer ours when they ended", registry=registry
         )
-        self.paused_partitions = Gauge(
-            "tailrace_paused_partitions",
-            "Partitions paused at the cap of unacknowledged records",
-            registry=registry,
-        )
 
+    def _outbox(self, registry: CollectorRegistry) -> None:
         self.relayed = Counter("tailrace_relayed", "Outbox rows published", ["topic"], registry=registry)
         self.set_aside = Counter("tailrace_set_aside", "Outbox rows that cannot be sent", registry=registry)
         self.relay_active = Gauge("tailrace_relay_active", "1 where this worker holds the relay", registry=registry)
@@ -61,6 +66,7 @@ class Metrics:
             "tailrace_outbox_oldest_seconds", "Age of the oldest outbox row that is due", registry=registry
         )
 
+    def _trending_and_http(self, registry: CollectorRegistry) -> None:
         self.counted = Counter("tailrace_trending_counted", "Events read for trending", ["source"], registry=registry)
         self.excluded = Counter(
             "tailrace_trending_excluded", "Events not counted, by reason", ["reason"], registry=registry
@@ -71,7 +77,6 @@ class Metrics:
             "Batches dropped: another owner had stored them",
             registry=registry,
         )
-
         self.view_lag = Gauge(
             "tailrace_trending_view_lag_seconds", "How far answers are behind the clock", registry=registry
         )

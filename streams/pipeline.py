@@ -6,10 +6,11 @@ from datetime import datetime
 
 import msgspec
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from schemas.commands import Command
 from streams.clock import Clock
-from streams.db import until_available
+from streams.db import is_unstorable, until_available
 from streams.dead_letters import DeadLetters
 from streams.decoding import Undecodable, decode_command
 from streams.ledger import MAX_TAKEOVERS, Claim, Finished, Ledger, LiveUntil, LostClaim
@@ -53,10 +54,24 @@ class Pipeline:
         """Decode and claim; the runs that are ours to perform. The others are dealt with here."""
         received = [found for delivery in deliveries if (found := await self._decode(delivery))]
         accepted = [found for found in received if await self._is_in_ledger_time(found)]
-        if not accepted:
-            return []
+        return await self._claim(accepted) if accepted else []
+
+    async def _claim(self, accepted: Sequence[Received]) -> list[Run]:
+        """The runs among these that are ours. One that the ledger cannot even store is found by claiming each
+        by itself, and is a dead letter: it must not hold back those behind it.
+        """
         orders = [found.order for found in accepted]
-        answers = await until_available(lambda: self._ledger.claim(orders), "claim")
+        try:
+            answers = await until_available(lambda: self._ledger.claim(orders), "claim")
+        except DBAPIError as error:
+            if not is_unstorable(error):
+                raise
+            if len(accepted) > 1:
+                return [run for found in accepted for run in await self._claim([found])]
+            log.exception("command cannot be claimed", run=str(orders[0].command.id))
+            await self._dead_letters.publish(accepted[0].delivery.record, f"the ledger cannot store it: {error!r}")
+            self._watermark.finish(accepted[0].delivery, "dead")
+            return []
         runs = []
         for found, answer in zip(accepted, answers, strict=True):
             match answer:

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.topics import TOPIC_BY_NAME
 from streams import relay_sql as sql
-from streams.db import direct_connection
+from streams.db import LOST_CONNECTION, direct_connection
 from streams.health import Progress
 from streams.kafka_client import full_name, producer_for
 from streams.metrics import Metrics
@@ -50,13 +50,7 @@ class Relay:
                 async with direct_connection(self._settings.database) as connection:
                     await self._stand_by(connection)
                     await self._lead(connection)
-            except (
-                OSError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                TimeoutError,
-                KafkaError,
-            ) as error:
+            except (*LOST_CONNECTION, asyncpg.PostgresError, KafkaError) as error:
                 log.warning("relay starts again", error=repr(error))
             finally:
                 self._metrics.relay_active.set(0)

@@ -76,7 +76,7 @@ class View:
                 await self._load(connection, generation)
             until = (await connection.execute(sql.INCOMPLETE_UNTIL, {"generation": generation})).scalar_one()
             self._incomplete_until = until or NEVER
-        if self._counted_until:
+        if self._counted_until and self._counted_until > NEVER:
             self._metrics.view_lag.set((self._now() - self._counted_until).total_seconds())
 
     def top(self, window: str, limit: int, rank: str = "count") -> Answer:
@@ -88,11 +88,12 @@ class View:
         start, end = _instant(first), _instant(last + 1)
         fresh = self._counted_until is not None and self._now() - self._counted_until <= STALE_AFTER
         complete = fresh and self._incomplete_until < start
-        return Answer(window, rank, self._counted_until, complete, start, end, self._windows.top(window, limit))
+        as_of = None if self._counted_until == NEVER else self._counted_until
+        return Answer(window, rank, as_of, complete, start, end, self._windows.top(window, limit))
 
     def problem(self) -> str | None:
         """For health: why answers are not up to date."""
-        if self._counted_until is None:
+        if self._counted_until in (None, NEVER):
             return "nothing has been counted yet: is a worker running?"
         behind = self._now() - self._counted_until
         if behind > 3 * STALE_AFTER:

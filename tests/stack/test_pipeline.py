@@ -129,7 +129,8 @@ def _taken(registry: Any, topic: str, wanted: int) -> bool:
         (b"\xff{not json", "not JSON"),
         (b'{"user_id": 1}', "missing required field"),
         (b'{"user_id": [], "email": "e", "username": "u", "created_at": "2026-01-01T00:00:00Z"}', "user_id"),
-        (b'{"version": 9, "user_id": 1, "email": "e", "username": "u", "created_at": "2026-01-01T00:00:00Z"}', "version"),
+        (b'{"version": 9, "user_id": 1, "email": "", "username": "", "created_at": "2026-01-01T00:00:00Z"}', "version"),
+        (b'{"user_id": "\\u0000", "email": "", "username": "", "created_at": "2026-01-01T00:00:00Z"}', "U+0000"),
         (None, "no value"),
     ],
 )  # fmt: skip
@@ -236,3 +237,17 @@ async def test_a_run_longer_than_its_timeout_is_tried_again(settings: Settings, 
 
     (run,) = await runs(effects)
     assert "not done within" in run.error
+
+
+async def test_a_command_that_the_ledger_cannot_store_does_not_hold_back_the_others(
+    settings: Settings, effects: AsyncEngine
+) -> None:
+    async with running_worker(settings, [greet_user]):
+        poison = _command("greet_user", datetime.now(UTC), user_id="@").replace(b'"@"', b"1e400000")
+        await _send(settings, "queue.emails", poison, [])
+        await _send(settings, "queue.emails", _command("greet_user", datetime.now(UTC), user_id=7), [])
+        await eventually(lambda: _ended(effects, 1))
+        (letter,) = await eventually(lambda: records_of(settings, "queue.emails.dlq"))
+
+    assert letter.value == poison
+    assert await states(effects) == {"done": 1}

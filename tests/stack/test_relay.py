@@ -186,7 +186,7 @@ async def _idle(engine: AsyncEngine) -> bool:
 
 async def test_emit_refuses_what_is_no_event(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        with pytest.raises(Exception, match="user.deleted is not an event type"):
+        with pytest.raises(Exception, match=r"user\.deleted is not an event type"):
             await connection.execute(text("SELECT tailrace.emit('user.deleted', '1', '{}')"))
     async with engine.connect() as connection:
         with pytest.raises(Exception, match="needs user_id in its data"):

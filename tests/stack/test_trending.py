@@ -1,35 +1,24 @@
 """Trending on real Kafka and PostgreSQL: the view's answers equal a recount of the topic."""
 
-import asyncio
-import random
-from collections import Counter as Tally
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.events import PostUploaded
-from schemas.topics import TRENDING_TOPICS
-from streams.health import Health
 from streams.kafka_client import client_options, full_name
 from streams.metrics import Metrics
-from streams.publisher import AsyncPublisher
 from streams.settings import Settings
 from streams.topics import create_topics
-from streams.trending.counter import Counter
-from streams.trending.delta import unpack
 from streams.trending.merger import merge_old_deltas
-from streams.trending.store import TrendingStore
 from streams.trending.view import View
-from tests.events import post_uploaded, records_of
-from tests.recount import recount
+from tests.events import post_uploaded
+from tests.trending import BLOCK, all_counted, posts, publish, recounted, running_counter, top
 from tests.waiting import eventually
-
-BLOCK = 1000
 
 
 @pytest.fixture
@@ -40,74 +29,6 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 async def topics(settings: Settings) -> None:
     await create_topics(settings)
-
-
-@asynccontextmanager
-async def running_counter(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Counter]:
-    counter = Counter(settings, TrendingStore(engine), Metrics(), Health().progress("counter"))
-    task = asyncio.create_task(counter.run())
-    try:
-        yield counter
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def publish(settings: Settings, *posts: PostUploaded) -> None:
-    prefix = settings.kafka.topic_prefix
-    async with AsyncPublisher(**client_options(settings.kafka), topic_prefix=prefix) as publisher:
-        await publisher.publish(*posts)
-
-
-async def top(engine: AsyncEngine, window: str = "1h") -> dict[str, int]:
-    view = View(engine, Metrics())
-    await view.refresh()
-    return dict(view.top(window, 1000).tags)
-
-
-async def recounted(settings: Settings, engine: AsyncEngine, minutes: int = 60) -> dict[str, int]:
-    """The same from the topics themselves; only the offsets refused for their time are taken from the deltas."""
-    last = int(datetime.now(UTC).timestamp()) // 60
-    total: Tally[str] = Tally()
-    for topic in TRENDING_TOPICS:
-        records = await records_of(settings, topic)
-        for partition in {record.partition for record in records}:
-            refused = await _refused(engine, f"{topic}:{partition}")
-            panes = recount([r for r in records if r.partition == partition], BLOCK, refused)
-            for minute, tags in panes.items():
-                total.update(tags if last - minutes < minute <= last else {})
-    return dict(total)
-
-
-async def _refused(engine: AsyncEngine, source: str) -> set[int]:
-    query = text("SELECT format, body FROM tailrace.trending_deltas WHERE source = :source")
-    async with engine.connect() as connection:
-        rows = (await connection.execute(query, {"source": source})).all()
-    bodies = [unpack(row.body, row.format) for row in rows]
-    return {offset for body in bodies for offset in (*body.late, *body.future)}
-
-
-async def all_counted(settings: Settings, engine: AsyncEngine) -> bool:
-    """Whether the counters have stored every offset of the topics."""
-    ends = {topic: len(await records_of(settings, topic)) for topic in TRENDING_TOPICS}
-    query = text("SELECT coalesce(sum(next_offset), 0) FROM tailrace.trending_sources WHERE generation = 1")
-    async with engine.connect() as connection:
-        return int((await connection.execute(query)).scalar_one()) == sum(ends.values())
-
-
-def posts(count: int, seed: int = 1) -> list[PostUploaded]:
-    """Posts with repeats and spam: few authors use few tags often."""
-    rng, made = random.Random(seed), []
-    for number in range(count):
-        if made and rng.random() < 0.05:
-            made.append(rng.choice(made))
-        tags = [f"#Tag{min(int(rng.paretovariate(0.7)), 50)}" for _ in range(rng.randrange(4))]
-        age = timedelta(minutes=rng.choice([0, 0, 0, 5, 50, 70, 60 * 24 * 9, -7]))
-        visibility = rng.choice(["public", "public", "public", "private"])
-        when = datetime.now(UTC) - age
-        made.append(post_uploaded(number, rng.randrange(60), *tags, created_at=when, visibility=visibility))
-    return made
 
 
 async def test_an_event_is_in_the_answer_and_the_answer_says_how_fresh_it_is(
@@ -141,7 +62,7 @@ async def test_counts_equal_a_recount_of_the_topic_when_the_counter_is_killed_ag
     await publish(settings, *posts(600))
     for lifetime in (1, 2, 3):
         async with running_counter(settings, engine):
-            await eventually(lambda lifetime=lifetime: _flushed(engine, lifetime))
+            await eventually(partial(_flushed, engine, lifetime))
         await publish(settings, *posts(300, seed=lifetime + 1))
 
     async with running_counter(settings, engine):
@@ -256,9 +177,6 @@ async def _shows(view: View, tag: str) -> bool:
 
 
 async def _delete_records(settings: Settings) -> None:
-    from aiokafka import TopicPartition
-    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-
     admin = AIOKafkaAdminClient(**client_options(settings.kafka))
     await admin.start()
     topic = full_name(settings.kafka, "post.uploaded")

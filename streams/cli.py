@@ -1,0 +1,167 @@
+"""``tailrace``: every command. What is heavy is imported by the command that needs it."""
+
+import asyncio
+import sys
+from datetime import timedelta
+
+import click
+
+from streams.cli_status import status
+from streams.cli_up import env, up
+from streams.durations import format_duration
+from streams.settings import FIELDS, Settings, SettingsError, without_password
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tailrace", prog_name="tailrace")
+def cli() -> None:
+    """Event-driven background work for social-media backends."""
+
+
+@cli.command()
+def worker() -> None:
+    """Run the tasks: router, queues, relay and trending counter."""
+    import uvloop
+
+    from streams.web.health_routes import CannotServe
+    from streams.worker import WorkerFailed, run_worker
+
+    settings = load_settings()
+    try:
+        uvloop.run(run_worker(settings))
+    except (CannotServe, WorkerFailed) as error:
+        sys.exit(f"tailrace worker: {error}")
+
+
+@cli.command()
+def serve() -> None:
+    """Run the HTTP server: live trends, the page, health."""
+    import uvloop
+
+    from streams.web.health_routes import CannotServe
+    from streams.web.server import serve as run_server
+
+    settings = load_settings()
+    try:
+        uvloop.run(run_server(settings))
+    except CannotServe as error:
+        sys.exit(f"tailrace serve: {error}")
+
+
+@cli.command()
+def migrate() -> None:
+    """Create or upgrade the schema `tailrace` and create the topics that are missing."""
+    from aiokafka.errors import KafkaError
+
+    from streams.database_errors import DATABASE_ERRORS, explain
+    from streams.migrations.run import migrate as migrate_schema
+    from streams.topics import create_topics
+
+    settings = load_settings()
+    try:
+        asyncio.run(migrate_schema(settings.database.direct_url or settings.database.url))
+        click.echo("schema tailrace: up to date")
+        created = asyncio.run(create_topics(settings))
+    except DATABASE_ERRORS as error:
+        sys.exit(f"tailrace migrate: {explain(error, settings.database)}")
+    except KafkaError as error:
+        sys.exit(f"tailrace migrate: {_broker_problem(settings, error)}")
+    click.echo(f"topics: {len(created)} created" if created else "topics: up to date")
+
+
+@cli.command()
+@click.argument("event_type")
+@click.argument("data")
+def publish(event_type: str, data: str) -> None:
+    """Publish one event: tailrace publish user.created '{"user_id": 1, ...}'. DATA of - reads standard input."""
+    from aiokafka.errors import KafkaError
+
+    from streams.kafka_client import client_options
+    from streams.publisher import AsyncPublisher, InvalidEvent, parse_fact
+
+    settings = load_settings()
+
+    async def send() -> str:
+        fact = parse_fact(event_type, sys.stdin.read() if data == "-" else data)
+        options = client_options(settings.kafka)
+        prefix, source = settings.kafka.topic_prefix, settings.backend.source
+        async with AsyncPublisher(**options, topic_prefix=prefix, source=source) as publisher:
+            ((topic, partition, offset),) = await publisher.publish(fact)
+        return f"{topic} partition {partition} offset {offset}, id {fact.natural_id}"
+
+    try:
+        click.echo(asyncio.run(send()))
+    except InvalidEvent as error:
+        sys.exit(f"tailrace publish: {error}")
+    except KafkaError as error:
+        sys.exit(f"tailrace publish: {_broker_problem(settings, error)}")
+
+
+@cli.group()
+def trends() -> None:
+    """The trending counts."""
+
+
+@trends.command()
+def restart() -> None:
+    """Begin a new generation of counts at the start of the topics, e.g. after a topic was made anew."""
+    from streams.database_errors import DATABASE_ERRORS, explain
+    from streams.db import engine_for
+    from streams.trending.sql import NEXT_GENERATION
+
+    settings = load_settings()
+
+    async def advance() -> int:
+        engine = engine_for(settings.database)
+        try:
+            async with engine.begin() as connection:
+                return int((await connection.execute(NEXT_GENERATION)).scalar_one())
+        finally:
+            await engine.dispose()
+
+    try:
+        click.echo(f"generation {asyncio.run(advance())} is live; the workers count it from the start of the topics")
+    except DATABASE_ERRORS as error:
+        sys.exit(f"tailrace trends restart: {explain(error, settings.database)}")
+
+
+@cli.command("settings")
+def show_settings() -> None:
+    """List every setting with its value; secrets are hidden."""
+    settings = load_settings()
+    for name, (group, field) in FIELDS.items():
+        value = getattr(getattr(settings, group), field)
+        text = format_duration(value) if isinstance(value, timedelta) else str(value)
+        shown = "***" if field == "password" and value else without_password(text)
+        click.echo(f"{name}={shown}")
+
+
+def load_settings() -> Settings:
+    """The settings of this environment, with logging set up; ends the program where one is wrong."""
+    from streams.log import configure_logging
+
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        sys.exit(f"tailrace: {error}")
+    configure_logging(settings.log)
+    return settings
+
+
+def _broker_problem(settings: Settings, error: Exception) -> str:
+    return (
+        f"Kafka at {settings.kafka.bootstrap_servers} cannot be used ({error!r}); "
+        "check that it runs, TAILRACE_KAFKA__BOOTSTRAP_SERVERS, and that `tailrace migrate` has created the topics"
+    )
+
+
+def main() -> None:
+    """Entry of the script ``tailrace``."""
+    cli()
+
+
+for command in (up, env, status):
+    cli.add_command(command)
+
+if __name__ == "__main__":
+    main()

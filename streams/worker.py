@@ -1,0 +1,118 @@
+"""The whole ``tailrace worker`` process: start, run until told to stop, stop within a deadline."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from streams.app import Parts, worker_parts
+from streams.db import engine_for
+from streams.kafka_client import wait_for_broker
+from streams.outbox_gauges import measure_outbox
+from streams.periodic import every
+from streams.settings import Settings
+from streams.trending.merger import merge_old_deltas
+from streams.trending.store import TrendingStore
+from streams.web.health_routes import add_health_routes, start_site
+from streams.web.middleware import new_application
+from streams.web.server import require_schema, stopped_by_signals
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerFailed(Exception):
+    """A part has given up; whoever supervises the process starts a new one."""
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT. Raises ``CannotServe`` if it cannot begin, ``WorkerFailed`` if it cannot go on."""
+    with stopped_by_signals() as stopped:
+        engine = engine_for(settings.database)
+        try:
+            await require_schema(engine, settings.database)
+        finally:
+            await engine.dispose()
+        await wait_for_broker(settings.kafka)
+        async with worker_parts(settings) as parts:
+            await _serve_health(stopped, parts)
+    log.info("worker stopped")
+
+
+async def _serve_health(stopped: asyncio.Event, parts: Parts) -> None:
+    app = new_application(parts.metrics)
+    add_health_routes(app, parts.health, parts.metrics)
+    http, port = parts.settings.http, parts.settings.worker.port
+    runner, port = await start_site(app, http.host, port, setting="TAILRACE_WORKER")
+    log.info("worker starts", worker=parts.ledger.worker, health=f"http://{http.host}:{port}/readyz")
+    try:
+        await work_until(stopped, parts)
+    finally:
+        await runner.cleanup()
+
+
+async def work_until(stopped: asyncio.Event, parts: Parts) -> None:
+    """Run every part; the first that ends by itself ends the worker."""
+    running = [asyncio.create_task(part, name=name) for name, part in _parts(parts).items()]
+    stopping = asyncio.create_task(stopped.wait(), name="stop")
+    crashed = asyncio.create_task(parts.shell.crashed(), name="faust")
+    try:
+        await parts.ledger.make_room()
+        await parts.shell.start()
+        ended, _ = await asyncio.wait([stopping, crashed, *running], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        crashed.cancel()
+        await _stop(parts, running)
+    for task in ended - {stopping}:
+        reason = task.exception() or task.result()
+        raise WorkerFailed(f"{task.get_name()} has given up: {reason!r}")
+
+
+async def _stop(parts: Parts, running: list[asyncio.Task[None]]) -> None:
+    """Take nothing new, let runs end, commit, leave the group."""
+    deadline = parts.settings.worker.stop_deadline
+    for task in running:
+        if task.get_name().startswith(("router", "queue")):
+            task.cancel()
+    await asyncio.gather(*(runner.finish(deadline) for runner in parts.runners.values()))
+    await parts.shell.stop()
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
+    """Everything that runs for ever, by name."""
+    store = TrendingStore(parts.engine)
+    trending = parts.settings.trending
+
+    async def merge() -> None:
+        await merge_old_deltas(parts.engine, await store.live_generation(), trending.merge_after)
+
+    async def watch() -> None:
+        await parts.stall_watch.check()
+        parts.watermark.balance()
+
+    return {
+        "router": parts.router.run(),
+        "relay": parts.relay.run(),
+        "counter": parts.counter.run(),
+        "give up when stalled": _give_up_when_stalled(parts),
+        "leases": every(parts.settings.worker.lease / 3, "renew leases", parts.pipeline.renew_leases),
+        "months": every(timedelta(hours=1), "make room in the ledger", parts.ledger.make_room),
+        "watch": every(timedelta(seconds=2), "watch for stalls", watch),
+        "merge": every(timedelta(minutes=1), "merge deltas", merge),
+        "outbox": every(
+            timedelta(seconds=5), "measure the outbox", partial(measure_outbox, parts.engine, parts.metrics)
+        ),
+        **{f"queue {runner.queue}": runner.run() for runner in parts.runners.values()},
+    }
+
+
+async def _give_up_when_stalled(parts: Parts) -> None:
+    """Ends when a partition has stood still for so long that only a new consumer helps."""
+    await parts.stall_watch.gave_up.wait()
+    log.error("a consumer is stuck", problem=parts.stall_watch.problem())

@@ -1,0 +1,104 @@
+"""One real stack for the whole run; for each test that asks, a database and topics of its own in it."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.backend import backend_tables
+from streams.db import engine_for
+from streams.devstack.stack import ANY_PORTS, Stack
+from streams.log import configure_logging
+from streams.migrations.run import migrate
+from streams.settings import Log, Settings
+
+TEMPLATE = "migrated"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat at the end what `python3 run.py test` found before the tests: its exit code tells of it too."""
+    failures = os.environ.get("GATE_FAILURES")
+    if failures:
+        terminalreporter.section("the gate failed before the tests", red=True, bold=True)
+        terminalreporter.write_line(f"{failures}: see the top of this output")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs() -> None:
+    """Logs as the programs write them; pytest shows those of a failed test."""
+    configure_logging(Log(level="info"))
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Kafka, PostgreSQL and the SMTP sink, started when the first test asks for them."""
+    async with Stack(tmp_path_factory.mktemp("stack"), ports=ANY_PORTS, durable=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(stack: Stack) -> str:
+    """The name of a database with our schema and the backend's tables, both empty, to copy from."""
+    await _execute(stack.database_url, f"CREATE DATABASE {TEMPLATE}")
+    url = _sibling(stack.database_url, TEMPLATE)
+    await migrate(url)
+    engine = engine_for(Settings.load({"TAILRACE_DATABASE__URL": url}).database)
+    async with engine.begin() as connection:
+        await connection.run_sync(backend_tables().metadata.create_all)
+    await engine.dispose()
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database_url(stack: Stack, migrated_template: str) -> AsyncIterator[str]:
+    """A migrated database that only this test uses."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    await _execute(stack.database_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield _sibling(stack.database_url, name)
+    await _execute(stack.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def environment(stack: Stack, database_url: str, tmp_path: Path) -> dict[str, str]:
+    """Settings as variables: the stack, this test's own database, topics, media root and free ports."""
+    media = tmp_path / "media"
+    media.mkdir()
+    return {
+        "TAILRACE_KAFKA__BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+        "TAILRACE_KAFKA__TOPIC_PREFIX": f"t{uuid.uuid4().hex[:8]}.",
+        "TAILRACE_DATABASE__URL": database_url,
+        "TAILRACE_SMTP__URL": stack.smtp_url,
+        "TAILRACE_MEDIA__ROOT": str(media),
+        "TAILRACE_HTTP__PORT": "0",
+        "TAILRACE_WORKER__PORT": "0",
+    }
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    """The same, parsed."""
+    return Settings.load(environment)
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """A pool on this test's database."""
+    created = engine_for(settings.database)
+    yield created
+    await created.dispose()
+
+
+def _sibling(url: str, database: str) -> str:
+    return url.rsplit("/", 1)[0] + f"/{database}"
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
