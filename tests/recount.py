@@ -1,4 +1,4 @@
-"""An offline recount of one source by the rules of trending, straight from the log: no sets that live on, no batches."""
+"""An offline recount of one source by the rules of trending, straight from the log: no memory, no batches."""
 
 import json
 import unicodedata

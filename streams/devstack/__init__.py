@@ -1,0 +1,1 @@
+"""A real Kafka, a real PostgreSQL and an SMTP sink for development and tests: no Docker, no root, no Java."""
