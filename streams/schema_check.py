@@ -1,25 +1,13 @@
 """Whether the database has the schema that this version of the program works with."""
 
-from pathlib import Path
-
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from streams import migrations
 from streams.db import autocommit
 
 # The version of our schema in this database, where it has one.
 HAS_SCHEMA = text("SELECT to_regclass('tailrace.schema_version') IS NOT NULL")
 VERSION = text("SELECT version_num FROM tailrace.schema_version")
-
-
-def newest_version() -> str:
-    """The schema's version that this program brings."""
-    head = ScriptDirectory(str(Path(migrations.__path__[0]))).get_current_head()
-    if head is None:
-        raise RuntimeError("this installation has no migrations; install Tailrace again")
-    return head
 
 
 async def schema_version(engine: AsyncEngine) -> str | None:

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from streams.database_errors import DATABASE_ERRORS, explain
 from streams.db import autocommit, engine_for
 from streams.ledger_sql import COUNTS
-from streams.schema_check import newest_version, schema_problem, schema_version
+from streams.migrations import NEWEST
+from streams.schema_check import schema_problem, schema_version
 from streams.settings import Settings
 from streams.status_broker import check_broker
 from streams.status_mail import check_mail
@@ -72,7 +73,7 @@ async def check_database(settings: Settings) -> Found:
     try:
         async with autocommit(engine) as connection:
             facts["version"] = (await connection.execute(SERVER)).scalar_one().split()[0]
-        newest = facts["newest_schema"] = newest_version()
+        newest = facts["newest_schema"] = NEWEST
         facts["schema"] = await schema_version(engine)
         if facts["schema"] is not None:
             async with autocommit(engine) as connection:

@@ -102,8 +102,8 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation = await self._store.live_generation()
         flush_at = commit_at = time.monotonic()
         while True:
-            for partition in list(self._to_open):
-                await self._open(consumer, partition)
+            if self._to_open:
+                await self._open(consumer, sorted(self._to_open))
             if sum(count.size for count in self._counts.values()) < self._settings.trending.max_batch:
                 for partition, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
                     await self._add(consumer, partition, records)
@@ -115,28 +115,32 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._commit_for_display(consumer)
                 commit_at = time.monotonic() + COMMIT_EVERY
 
-    async def _open(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
-        """Go on where the stored counts end, after reading again what must be remembered."""
-        start = (await consumer.beginning_offsets([partition]))[partition]
-        end = (await consumer.end_offsets([partition]))[partition]
+    async def _open(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+        """Go on where the stored counts end, after reading again what must be remembered.
+
+        All are asked for at once: a question to the broker waits behind each fetch that is under way.
+        """
+        starts = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
+        for partition in partitions:
+            count = await self._restored(partition, starts[partition])
+            if partition not in self._to_open:
+                continue  # revoked meanwhile
+            if ends[partition] < count.next_offset:
+                self._break(partition, count.source, f"ends at {ends[partition]}, {count.next_offset} were counted")
+                continue
+            self._skip_lost(partition, count, starts[partition])
+            self._to_open.discard(partition)
+            self._counts[partition] = count
+            consumer.seek(partition, count.read_offset)
+        consumer.resume(*(partition for partition in partitions if partition in self._counts))
+
+    async def _restored(self, partition: TopicPartition, log_start: int) -> SourceCount:
         source = f"{logical_name(self._settings.kafka, partition.topic)}:{partition.partition}"
-        stored = await self._store.open_source(self._generation, source, start)
-        if partition not in self._to_open:
-            return  # revoked meanwhile
-        if end < stored:
-            self._break(partition, source, f"ends at {end}, but {stored} offsets were counted")
-            return
+        stored = await self._store.open_source(self._generation, source, log_start)
         block = self._settings.trending.block
         first_read = SourceCount(source, stored, block).read_offset
-        refused = await self._store.refused_since(self._generation, source, first_read)
-        if partition not in self._to_open:
-            return
-        count = SourceCount(source, stored, block, refused)
-        self._skip_lost(partition, count, start)
-        self._to_open.discard(partition)
-        self._counts[partition] = count
-        consumer.seek(partition, count.read_offset)
-        consumer.resume(partition)
+        return SourceCount(source, stored, block, await self._store.refused_since(self._generation, source, first_read))
 
     def _skip_lost(self, partition: TopicPartition, count: SourceCount, log_start: int) -> None:
         """Where retention was faster than we: say so, and go on with what there is."""

@@ -15,7 +15,8 @@ from streams.database_errors import DATABASE_ERRORS, explain
 from streams.db import autocommit, engine_for
 from streams.health import Health
 from streams.metrics import Metrics
-from streams.schema_check import newest_version, schema_problem, schema_version
+from streams.migrations import NEWEST
+from streams.schema_check import schema_problem, schema_version
 from streams.settings import Database, Settings
 from streams.trending.view import View
 from streams.web.health_routes import CannotServe, add_health_routes, start_site
@@ -81,7 +82,7 @@ async def require_schema(engine: AsyncEngine, database: Database) -> None:
         found = await schema_version(engine)
     except DATABASE_ERRORS as error:
         raise CannotServe(explain(error, database)) from error
-    problem = schema_problem(found, newest_version())
+    problem = schema_problem(found, NEWEST)
     if problem:
         raise CannotServe(problem)
 
