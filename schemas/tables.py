@@ -129,8 +129,18 @@ trending_deltas = sa.Table(
     sa.Column("to_offset", sa.BigInteger, nullable=False),
     sa.Column("format", sa.SmallInteger, nullable=False),
     sa.Column("newest_minute", sa.Integer, nullable=False),
+    sa.Column("refused", sa.Integer, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("created_at", Timestamp, nullable=False, server_default=sa.func.now()),
+)
+
+trending_hours = sa.Table(
+    "trending_hours",
+    metadata,
+    sa.Column("generation", sa.Integer, primary_key=True),
+    sa.Column("hour", sa.Integer, primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column("uses", sa.BigInteger, nullable=False),
 )
 
 trending_gaps = sa.Table(

@@ -80,7 +80,7 @@ class Trending(Group):
     block: int = Field(100_000, ge=1_000, description="offsets that one block of memory spans")
     flush: Duration = timedelta(milliseconds=500)
     max_batch: int = Field(200_000, ge=1, description="events counted and not stored before counting pauses")
-    merge_after: Duration = timedelta(minutes=2)
+    archive_after: Duration = timedelta(minutes=2)
 
 
 class Tasks(Group):

@@ -14,7 +14,7 @@ from streams.kafka_client import wait_for_broker
 from streams.outbox_gauges import measure_outbox
 from streams.periodic import every
 from streams.settings import Settings
-from streams.trending.merger import merge_old_deltas
+from streams.trending.archive import archive
 from streams.trending.store import TrendingStore
 from streams.web.health_routes import add_health_routes, start_site
 from streams.web.middleware import new_application
@@ -89,8 +89,8 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
     store = TrendingStore(parts.engine)
     trending = parts.settings.trending
 
-    async def merge() -> None:
-        await merge_old_deltas(parts.engine, await store.live_generation(), trending.merge_after)
+    async def keep_counts_small() -> None:
+        await archive(parts.engine, await store.live_generation(), trending.archive_after, trending.block)
 
     async def watch() -> None:
         await parts.stall_watch.check()
@@ -104,7 +104,7 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
         "leases": every(parts.settings.worker.lease / 3, "renew leases", parts.pipeline.renew_leases),
         "months": every(timedelta(hours=1), "make room in the ledger", parts.ledger.make_room),
         "watch": every(timedelta(seconds=2), "watch for stalls", watch),
-        "merge": every(timedelta(minutes=1), "merge deltas", merge),
+        "archive": every(timedelta(minutes=1), "archive counts", keep_counts_small),
         "outbox": every(
             timedelta(seconds=5), "measure the outbox", partial(measure_outbox, parts.engine, parts.metrics)
         ),

@@ -21,6 +21,7 @@ from streams.trending.counter import Counter
 from streams.trending.delta import unpack
 from streams.trending.store import TrendingStore
 from streams.trending.view import View
+from streams.trending.windows import HOUR_WINDOWS, MINUTE_WINDOWS
 from tests.events import post_uploaded, records_of
 from tests.recount import recount
 
@@ -51,9 +52,9 @@ async def top(engine: AsyncEngine, window: str = "1h") -> dict[str, int]:
     return dict(view.top(window, 1000).tags)
 
 
-async def recounted(settings: Settings, engine: AsyncEngine, minutes: int = 60) -> dict[str, int]:
+async def recounted(settings: Settings, engine: AsyncEngine, window: str = "1h") -> dict[str, int]:
     """The same from the topics themselves; only the offsets refused for their time are taken from the deltas."""
-    last = int(datetime.now(UTC).timestamp()) // 60
+    first, last = _span(window)
     total: Tally[str] = Tally()
     for topic in TRENDING_TOPICS:
         records = await records_of(settings, topic)
@@ -61,8 +62,17 @@ async def recounted(settings: Settings, engine: AsyncEngine, minutes: int = 60) 
             refused = await _refused(engine, f"{topic}:{partition}")
             panes = recount([r for r in records if r.partition == partition], BLOCK, refused)
             for minute, tags in panes.items():
-                total.update(tags if last - minutes < minute <= last else {})
+                total.update(tags if first <= minute <= last else {})
     return dict(total)
+
+
+def _span(window: str) -> tuple[int, int]:
+    """First and last minute of the window that ends now, or with the present hour where it is one of hours."""
+    minute = int(datetime.now(UTC).timestamp()) // 60
+    if window in MINUTE_WINDOWS:
+        return minute - MINUTE_WINDOWS[window] + 1, minute
+    hour = minute // 60
+    return (hour - HOUR_WINDOWS[window] + 1) * 60, hour * 60 + 59
 
 
 async def _refused(engine: AsyncEngine, source: str) -> set[int]:

@@ -29,6 +29,11 @@ class Delta(msgspec.Struct):
     body: Body
 
     @property
+    def refused(self) -> int:
+        """How many of its events were not counted for their time."""
+        return len(self.body.late) + len(self.body.future)
+
+    @property
     def newest_minute(self) -> int:
         """The newest minute with a use in it; 0 where there is none."""
         return max(self.body.panes, default=0)

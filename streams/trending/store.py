@@ -106,6 +106,7 @@ def delta_row(generation: int, delta: Delta) -> dict[str, object]:
         "to_offset": delta.end,
         "format": FORMAT,
         "newest_minute": delta.newest_minute,
+        "refused": delta.refused,
         "body": pack(delta.body),
     }
 

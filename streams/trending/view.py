@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from streams.db import is_passing
 from streams.metrics import Metrics
-from streams.trending import sql
+from streams.trending import view_sql as sql
 from streams.trending.delta import unpack
-from streams.trending.windows import LONGEST, MAX_TOP, WINDOWS, Windows
+from streams.trending.sql import LIVE_GENERATION
+from streams.trending.windows import HOUR_WINDOWS, LONGEST, MAX_TOP, MINUTE_WINDOWS, WINDOWS, HourWindows, MinuteWindows
 
 POLL = timedelta(milliseconds=200)
 STALE_AFTER = timedelta(seconds=5)
@@ -51,7 +52,8 @@ class View:
         self._now = now
         self._generation: int | None = None
         self._positions: dict[str, int] = {}
-        self._windows = Windows(self._minute())
+        self._minutes = MinuteWindows(self._minute())
+        self._hours = HourWindows(0, {name: {} for name in HOUR_WINDOWS})
         self._counted_until: datetime | None = None
         self._incomplete_until = NEVER
 
@@ -71,9 +73,11 @@ class View:
         async with self._engine.connect() as connection:
             # One snapshot: what a source's next_offset says is there, is there.
             connection = await connection.execution_options(isolation_level="REPEATABLE READ")
-            generation = (await connection.execute(sql.LIVE_GENERATION)).scalar_one()
+            generation = (await connection.execute(LIVE_GENERATION)).scalar_one()
             if generation != self._generation or not await self._follow(connection, generation):
                 await self._load(connection, generation)
+            if self._hours.now != self._minute() // 60:
+                self._hours = await self._load_hours(connection, generation, self._minute() // 60)
             until = (await connection.execute(sql.INCOMPLETE_UNTIL, {"generation": generation})).scalar_one()
             self._incomplete_until = until or NEVER
         if self._counted_until and self._counted_until > NEVER:
@@ -83,13 +87,14 @@ class View:
         """The ``limit`` tags with the most uses in the window that ends now. Raises ``KeyError`` for a window
         that is not one of ``WINDOWS``.
         """
-        self._windows.advance(self._minute())
-        first, last = self._windows.span(window)
-        start, end = _instant(first), _instant(last + 1)
+        self._minutes.advance(self._minute())
+        windows, unit = (self._minutes, 60) if window in MINUTE_WINDOWS else (self._hours, 3600)
+        first, last = windows.span(window)
+        start, end = _instant(first * unit), _instant((last + 1) * unit)
         fresh = self._counted_until is not None and self._now() - self._counted_until <= STALE_AFTER
         complete = fresh and self._incomplete_until < start
         as_of = None if self._counted_until == NEVER else self._counted_until
-        return Answer(window, rank, as_of, complete, start, end, self._windows.top(window, limit))
+        return Answer(window, rank, as_of, complete, start, end, windows.top(window, limit))
 
     def problem(self) -> str | None:
         """For health: why answers are not up to date."""
@@ -101,16 +106,27 @@ class View:
         return None
 
     async def _load(self, connection: AsyncConnection, generation: int) -> None:
-        """Begin anew from every delta that a window can reach."""
-        windows = Windows(self._minute())
-        oldest = {"generation": generation, "oldest_minute": windows.now - LONGEST + 1}
+        """Begin anew from every delta that a window of minutes can reach, and from the hours."""
+        minutes = MinuteWindows(self._minute())
+        oldest = {"generation": generation, "oldest_minute": minutes.now - LONGEST + 1}
         for row in await connection.execute(sql.DELTAS_SINCE_MINUTE, oldest):
-            windows.add(unpack(row.body, row.format).panes)
+            minutes.add(unpack(row.body, row.format).panes)
         sources = (await connection.execute(sql.SOURCES, {"generation": generation})).all()
-        self._generation = generation
-        self._windows = windows
+        self._hours = await self._load_hours(connection, generation, minutes.now // 60)
+        self._generation, self._minutes = generation, minutes
         self._positions = {row.source: row.next_offset for row in sources}
         self._counted_until = min((row.counted_until for row in sources), default=None)
+
+    async def _load_hours(self, connection: AsyncConnection, generation: int, hour: int) -> HourWindows:
+        """The long windows that end with this hour: what is archived, and the deltas that are not."""
+        totals = {}
+        for window, length in HOUR_WINDOWS.items():
+            span = {"generation": generation, "first": hour - length + 1, "last": hour}
+            totals[window] = {row.tag: row.uses for row in await connection.execute(sql.HOUR_TOTALS, span)}
+        hours = HourWindows(hour, totals)
+        for row in await connection.execute(sql.UNARCHIVED, {"generation": generation}):
+            hours.add(unpack(row.body, row.format).panes)
+        return hours
 
     async def _follow(self, connection: AsyncConnection, generation: int) -> bool:
         """Add what is new. False where rows are missing at our position: they have been merged past it."""
@@ -122,7 +138,9 @@ class View:
             for row in (await connection.execute(sql.DELTAS_SINCE_OFFSET, columns)).all():
                 if row.from_offset != self._positions[row.source]:
                     return False
-                self._windows.add(unpack(row.body, row.format).panes)
+                panes = unpack(row.body, row.format).panes
+                self._minutes.add(panes)
+                self._hours.add(panes)
                 self._positions[row.source] = row.to_offset
         if any(self._positions[row.source] != row.next_offset for row in sources):
             return False
@@ -133,5 +151,5 @@ class View:
         return int(self._now().timestamp()) // 60
 
 
-def _instant(minute: int) -> datetime:
-    return datetime.fromtimestamp(minute * 60, UTC)
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,34 +1,51 @@
-"""Minute panes and the running totals of each window: a pane is added once and subtracted once."""
+"""The running totals of each window: of minutes that are added once and subtracted once, and of hours."""
 
 import heapq
 from datetime import timedelta
 
 from streams.trending.delta import Panes
 
+MINUTE_WINDOWS = {"5m": 5, "15m": 15, "1h": 60, "6h": 360}
+"""Window -> minutes. They end with the present minute."""
+HOUR_WINDOWS = {"24h": 24, "7d": 168}
+"""Window -> hours. They end with the present hour."""
 WINDOWS = {
-    "5m": timedelta(minutes=5),
-    "15m": timedelta(minutes=15),
-    "1h": timedelta(hours=1),
-    "6h": timedelta(hours=6),
-    "24h": timedelta(hours=24),
+    **{name: timedelta(minutes=count) for name, count in MINUTE_WINDOWS.items()},
+    **{name: timedelta(hours=count) for name, count in HOUR_WINDOWS.items()},
 }
-MINUTES = {name: length // timedelta(minutes=1) for name, length in WINDOWS.items()}
-LONGEST = max(MINUTES.values())
+LONGEST = max(MINUTE_WINDOWS.values())
 MAX_TOP = 1000
 
 
-class Windows:
+class Top:
+    """The tags with the most uses of some totals, worked out once for as long as the totals stand."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[tuple[str, int]]] = {}
+
+    def forget(self) -> None:
+        """The totals have changed."""
+        self._known.clear()
+
+    def of(self, window: str, totals: dict[str, int], limit: int) -> list[tuple[str, int]]:
+        """At most ``limit`` tags; of equal ones the first by name."""
+        if window not in self._known:
+            self._known[window] = _top(totals, MAX_TOP)
+        return self._known[window][:limit]
+
+
+class MinuteWindows:
     """The counts of every window that ends with the minute ``now``; a minute is event time // 60 s."""
 
     def __init__(self, now: int) -> None:
         self.now = now
         self._panes: Panes = {}
-        self._totals: dict[str, dict[str, int]] = {name: {} for name in WINDOWS}
-        self._tops: dict[str, list[tuple[str, int]]] = {}
+        self._totals: dict[str, dict[str, int]] = {name: {} for name in MINUTE_WINDOWS}
+        self._top = Top()
 
     def span(self, window: str) -> tuple[int, int]:
         """First and last minute of the window."""
-        return self.now - MINUTES[window] + 1, self.now
+        return self.now - MINUTE_WINDOWS[window] + 1, self.now
 
     def add(self, panes: Panes) -> None:
         """Count uses of any minute, late ones too. Those ahead of now wait for their minute."""
@@ -41,7 +58,7 @@ class Windows:
                 first, last = self.span(window)
                 if first <= minute <= last:
                     _add(total, tags)
-        self._tops.clear()
+        self._top.forget()
 
     def advance(self, now: int) -> None:
         """Let the windows end with the minute ``now``. Time never goes back."""
@@ -49,20 +66,46 @@ class Windows:
             return
         for window, total in self._totals.items():
             first, last = self.span(window)
-            for minute in range(first, min(now - MINUTES[window] + 1, last + 1)):
+            for minute in range(first, min(now - MINUTE_WINDOWS[window] + 1, last + 1)):
                 _subtract(total, self._panes.get(minute, {}))
-            for minute in range(max(last + 1, now - MINUTES[window] + 1), now + 1):
+            for minute in range(max(last + 1, now - MINUTE_WINDOWS[window] + 1), now + 1):
                 _add(total, self._panes.get(minute, {}))
         self.now = now
         for minute in [minute for minute in self._panes if minute <= now - LONGEST]:
             del self._panes[minute]
-        self._tops.clear()
+        self._top.forget()
 
     def top(self, window: str, limit: int) -> list[tuple[str, int]]:
-        """The tags with the most uses, at most ``limit``; of equal ones the first by name."""
-        if window not in self._tops:
-            self._tops[window] = _top(self._totals[window], MAX_TOP)
-        return self._tops[window][:limit]
+        """The tags with the most uses in the window."""
+        return self._top.of(window, self._totals[window], limit)
+
+
+class HourWindows:
+    """The counts of every window that ends with the hour ``now``; an hour is event time // 3600 s.
+
+    Made anew each hour, of the archived totals, and then added to: no hour has to be subtracted.
+    """
+
+    def __init__(self, now: int, totals: dict[str, dict[str, int]]) -> None:
+        self.now = now
+        self._totals = totals
+        self._top = Top()
+
+    def add(self, panes: Panes) -> None:
+        """Count uses, of minutes. Those after the present hour are in the totals of the next one."""
+        for minute, tags in panes.items():
+            for window, total in self._totals.items():
+                if self.now - HOUR_WINDOWS[window] < minute // 60 <= self.now:
+                    _add(total, tags)
+        self._top.forget()
+
+    def span(self, window: str) -> tuple[int, int]:
+        """First and last hour of the window."""
+        return self.now - HOUR_WINDOWS[window] + 1, self.now
+
+    def top(self, window: str, limit: int) -> list[tuple[str, int]]:
+        """The tags with the most uses in the window."""
+        return self._top.of(window, self._totals[window], limit)
 
 
 def _top(totals: dict[str, int], limit: int) -> list[tuple[str, int]]:

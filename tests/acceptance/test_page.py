@@ -85,7 +85,13 @@ def count(engine: AsyncEngine) -> Count:
         nonlocal stored
         now = datetime.now(UTC) - age
         minute, key = int(now.timestamp()) // 60, {"generation": 1, "source": "post.uploaded/0"}
-        delta = {"from_offset": stored, "to_offset": stored + 1, "format": FORMAT, "newest_minute": minute}
+        delta = {
+            "from_offset": stored,
+            "to_offset": stored + 1,
+            "format": FORMAT,
+            "newest_minute": minute,
+            "refused": 0,
+        }
         source = {"next_offset": stored + 1, "archived_offset": 0, "counted_until": now}
         async with engine.begin() as connection:
             body = pack(Body({minute: tags}))

@@ -1,5 +1,6 @@
 """Trending on real Kafka and PostgreSQL: the view's answers equal a recount of the topic."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -14,7 +15,7 @@ from streams.kafka_client import client_options, full_name
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.topics import create_topics
-from streams.trending.merger import merge_old_deltas
+from streams.trending.archive import archive
 from streams.trending.view import View
 from tests.events import post_uploaded
 from tests.trending import BLOCK, all_counted, posts, publish, recounted, running_counter, top
@@ -68,8 +69,8 @@ async def test_counts_equal_a_recount_of_the_topic_when_the_counter_is_killed_ag
     async with running_counter(settings, engine):
         await eventually(lambda: all_counted(settings, engine))
 
-    assert await top(engine) == await recounted(settings, engine)
-    assert await top(engine, "24h") == await recounted(settings, engine, 24 * 60)
+    for window in ("5m", "1h", "6h", "24h", "7d"):
+        assert await top(engine, window) == await recounted(settings, engine, window), window
 
 
 async def _flushed(engine: AsyncEngine, deltas: int) -> bool:
@@ -95,27 +96,32 @@ async def test_two_counters_that_both_believe_to_own_a_source_store_each_offset_
     assert await top(engine) == await recounted(settings, engine)
 
 
-async def test_merged_deltas_give_the_same_answer_and_a_view_that_follows_them_too(
+async def test_archived_and_merged_deltas_give_the_same_answers_and_a_view_that_follows_them_too(
     settings: Settings, engine: AsyncEngine
 ) -> None:
-    view = View(engine, Metrics())
+    following = View(engine, Metrics())
     async with running_counter(settings, engine):
-        for seed in range(3):
+        for seed in range(4):
             await publish(settings, *posts(100, seed=seed))
             await eventually(lambda: all_counted(settings, engine))
-            await view.refresh()
-        before = await top(engine)
+            await following.refresh()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("streams.trending.archive.AT_LEAST", 2)
+                await asyncio.gather(*(archive(engine, 1, timedelta(seconds=0), BLOCK) for _ in range(3)))
         await publish(settings, *posts(100, seed=9))
         await eventually(lambda: all_counted(settings, engine))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("streams.trending.merger.AT_LEAST", 2)
-            assert await merge_old_deltas(engine, 1, timedelta(seconds=0)) > 0
-        await view.refresh()
+        await following.refresh()
 
-    after = await top(engine)
-    assert after == await recounted(settings, engine)
-    assert dict(view.top("1h", 1000).tags) == after
-    assert before != after
+    for window in ("1h", "6h", "24h", "7d"):
+        wanted = await recounted(settings, engine, window)
+        assert await top(engine, window) == wanted, window
+        assert dict(following.top(window, 1000).tags) == wanted, window
+    assert await _archived(engine) > 0
+
+
+async def _archived(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return int((await connection.execute(text("SELECT count(*) FROM tailrace.trending_hours"))).scalar_one())
 
 
 async def test_an_event_from_the_future_is_a_dead_letter_once(settings: Settings, engine: AsyncEngine) -> None:

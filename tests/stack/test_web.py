@@ -142,7 +142,7 @@ async def test_trends_answer_what_is_stored_once_the_view_has_followed(
     minute = int(datetime.now(UTC).timestamp()) // 60 - 1
     offsets = {"generation": 1, "source": "post.uploaded/0"}
     body = pack(Body({minute: {"sunset": 3, "rain": 1}}))
-    columns = {"from_offset": 0, "to_offset": 4, "format": FORMAT, "newest_minute": minute, "body": body}
+    columns = {"from_offset": 0, "to_offset": 4, "format": FORMAT, "newest_minute": minute, "refused": 0, "body": body}
     await _insert(engine, tables.trending_deltas, **offsets, **columns)
     counted = {"next_offset": 4, "archived_offset": 0, "counted_until": datetime.now(UTC)}
     await _insert(engine, tables.trending_sources, **offsets, **counted)

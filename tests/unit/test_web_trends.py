@@ -66,8 +66,8 @@ async def test_without_parameters_it_is_the_top_ten_of_an_hour(client: Client, v
 @pytest.mark.parametrize(
     ("query", "error"),
     [
-        ("window=2h", "window='2h' is not offered; one of 5m, 15m, 1h, 6h, 24h"),
-        ("window=", "window='' is not offered; one of 5m, 15m, 1h, 6h, 24h"),
+        ("window=2h", "window='2h' is not offered; one of 5m, 15m, 1h, 6h, 24h, 7d"),
+        ("window=", "window='' is not offered; one of 5m, 15m, 1h, 6h, 24h, 7d"),
         ("rank=magic", "rank='magic' is not offered; one of count"),
         ("limit=0", "limit='0' is not possible; a whole number from 1 to 100"),
         ("limit=101", "limit='101' is not possible; a whole number from 1 to 100"),

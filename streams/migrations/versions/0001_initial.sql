@@ -200,10 +200,20 @@ CREATE TABLE tailrace.trending_deltas (
     to_offset     bigint      NOT NULL CHECK (to_offset > from_offset),
     format        smallint    NOT NULL,
     newest_minute integer     NOT NULL,
+    refused       integer     NOT NULL,
     body          bytea       NOT NULL,
     created_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (generation, source, from_offset)
 )
+-- ;
+-- Uses by hour of event time: the deltas below each source's archived_offset, added up.
+CREATE TABLE tailrace.trending_hours (
+    generation integer NOT NULL,
+    hour       integer NOT NULL,
+    tag        text    NOT NULL,
+    uses       bigint  NOT NULL,
+    PRIMARY KEY (generation, hour, tag)
+) WITH (fillfactor = 80)
 -- ;
 -- Offsets that retention took before they were counted: answers whose window reaches back to `until` are incomplete.
 CREATE TABLE tailrace.trending_gaps (

@@ -2,7 +2,7 @@
 
 import { byId, element, keyed, number, say } from "./dom.js";
 
-export const WINDOWS = { "5m": "5 min", "15m": "15 min", "1h": "1 hour", "6h": "6 hours", "24h": "24 hours" };
+export const WINDOWS = { "5m": "5 min", "15m": "15 min", "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Draw the switch; `changed(window)` is called when another window is chosen. */

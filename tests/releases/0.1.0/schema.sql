@@ -183,6 +183,7 @@ CREATE TABLE tailrace.trending_deltas (
     to_offset bigint NOT NULL,
     format smallint NOT NULL,
     newest_minute integer NOT NULL,
+    refused integer NOT NULL,
     body bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT trending_deltas_check CHECK ((to_offset > from_offset))
@@ -195,6 +196,13 @@ CREATE TABLE tailrace.trending_gaps (
     until timestamp with time zone NOT NULL,
     noticed_at timestamp with time zone DEFAULT now() NOT NULL
 );
+CREATE TABLE tailrace.trending_hours (
+    generation integer NOT NULL,
+    hour integer NOT NULL,
+    tag text NOT NULL,
+    uses bigint NOT NULL
+)
+WITH (fillfactor='80');
 CREATE TABLE tailrace.trending_sources (
     generation integer NOT NULL,
     source text NOT NULL,
@@ -234,6 +242,8 @@ ALTER TABLE ONLY tailrace.trending_deltas
     ADD CONSTRAINT trending_deltas_pkey PRIMARY KEY (generation, source, from_offset);
 ALTER TABLE ONLY tailrace.trending_gaps
     ADD CONSTRAINT trending_gaps_pkey PRIMARY KEY (generation, source, from_offset);
+ALTER TABLE ONLY tailrace.trending_hours
+    ADD CONSTRAINT trending_hours_pkey PRIMARY KEY (generation, hour, tag);
 ALTER TABLE ONLY tailrace.trending_sources
     ADD CONSTRAINT trending_sources_pkey PRIMARY KEY (generation, source);
 ALTER TABLE ONLY tailrace.trending_state
