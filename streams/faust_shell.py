@@ -65,13 +65,17 @@ class FaustShell:
         self.app.agent(source, name=f"take.{topic}")(take)
 
     def pause(self, place: Place) -> None:
-        """Stop fetching the partition; what has been fetched still arrives."""
-        self.app.consumer.pause_partitions({self._tp(place)})
+        """Stop fetching the partition; what has been fetched still arrives.
+
+        By what Faust calls when a buffer is full. Its ``pause_partitions`` drops what it has fetched and not
+        delivered yet, and later takes the hole for a gap in the log and commits past it.
+        """
+        self.app.consumer.on_buffer_full(self._tp(place))
 
     def resume(self, place: Place) -> None:
         """Fetch it again, if it is still ours."""
         if (tp := self._tp(place)) in self.app.consumer.assignment():
-            self.app.consumer.resume_partitions({tp})
+            self.app.consumer.on_buffer_drop(tp)
 
     def assignment(self) -> list[Place]:
         """The partitions that this worker holds; none before it has joined the group."""

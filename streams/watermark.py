@@ -47,7 +47,9 @@ class Watermark:
         self._consumed += 1
         self._metrics.consumed.labels(record.topic).inc()
         self._metrics.in_flight.labels(record.topic).inc()
-        if len(self._open[place]) >= self._limit and place not in self._paused:
+        waiting = len(self._open[place])
+        if waiting >= self._limit and (place not in self._paused or waiting % self._limit == 0):
+            # Again at each multiple, in case the consumer has resumed it for reasons of its own.
             self._paused.add(place)
             self._metrics.paused_partitions.set(len(self._paused))
             self._pause(place)
