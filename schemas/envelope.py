@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
+LAST_TIMESTAMP = 253_402_300_799_000
+"""The last second of the year 9999, in ms."""
+
 Headers = list[tuple[str, bytes | None]]
 
 DEFAULT_SOURCE = "/backend"
@@ -56,6 +59,11 @@ def identify(headers: Iterable[tuple[str, bytes | None]], topic: str, partition:
         return Identity(f"kafka:{topic}", topic, f"{partition}:{offset}")
     source = header(found.items(), "ce_source") or DEFAULT_SOURCE
     return Identity(source, topic, event_id)
+
+
+def instant_of(timestamp: int) -> datetime:
+    """The instant of a record's timestamp in ms; one beyond the years 1970 to 9999 is taken for their end."""
+    return datetime.fromtimestamp(min(max(timestamp, 0), LAST_TIMESTAMP) / 1000, UTC)
 
 
 def rfc3339(instant: datetime) -> str:

@@ -90,7 +90,7 @@ def _assemble(
     clock, metrics, health = Clock(), Metrics(), Health()
     ledger = Ledger(engine, settings.worker.name or _unique_name(), settings.worker.lease)
     shell = FaustShell(settings.kafka, data)
-    watermark = Watermark(settings.worker.max_unacknowledged, metrics, shell.pause, shell.resume)
+    watermark = Watermark(settings.worker.max_unacknowledged, metrics, shell.pause, shell.resume, clock)
     dead_letters = DeadLetters(settings.kafka, producer, clock)
     recorder = Recorder(engine, ledger, dead_letters, clock, random.SystemRandom())
     mailer = Mailer(settings.smtp, engine, ledger)
@@ -99,7 +99,7 @@ def _assemble(
     pipeline = Pipeline(by_name, ledger, recorder, dead_letters, watermark, context, metrics, clock)
     router = Router(settings.kafka, tasks, producer, dead_letters, watermark)
     runners = {queue.topic: QueueRunner(queue.name, pipeline, _concurrency(settings, queue.name)) for queue in QUEUES}
-    stall_watch = StallWatch(settings.kafka, watermark, shell.assignment, clock)
+    stall_watch = StallWatch(settings.kafka, watermark, shell.assignment, shell.position, clock)
     counter = Counter(settings, TrendingStore(engine), metrics, health.progress("trending counter"))
     relay = Relay(settings, metrics, health.progress("relay"))
     for name, check in (("consumer group", shell), ("consumer", stall_watch), ("trending sources", counter)):

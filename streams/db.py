@@ -26,6 +26,7 @@ def engine_for(database: Database) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=False,
+        hide_parameters=True,  # errors are stored and logged; parameters hold addresses
         json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
         connect_args={
@@ -94,8 +95,8 @@ AFTER_ERROR = 0.5
 LOST_CONNECTION = (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg and the pool raise when the server goes away; the last of them where it goes in mid-protocol."""
 
-PASSING_CLASSES = ("08", "40", "53", "57")
-"""Connection, rollback, resources, operator intervention. Source: PostgreSQL 18, appendix A."""
+PASSING_CLASSES = ("08", "40", "53", "55", "57")
+"""Connection, rollback, resources, locks, operator intervention. Source: PostgreSQL 18, appendix A."""
 
 
 def _sqlalchemy_url(url: str) -> str:

@@ -35,7 +35,9 @@ def dead_letter_headers(
         "at": now,
     }
     own = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
-    return own + [(PREFIX + name, value.encode()) for name, value in facts.items() if value is not None]
+    return own + [
+        (PREFIX + name, value.encode(errors="backslashreplace")) for name, value in facts.items() if value is not None
+    ]
 
 
 class DeadLetters:

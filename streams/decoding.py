@@ -1,13 +1,12 @@
 """From a record's bytes to a fact or a command, or the reason why not."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from schemas.commands import Command
-from schemas.envelope import Identity, header, identify
+from schemas.envelope import Identity, identify
 from schemas.events import FACTS, Fact
 from streams.records import Record
 
@@ -21,18 +20,17 @@ class Undecodable(Exception):
 
 @dataclass(frozen=True)
 class Event:
-    """A fact, who it is, and when it happened."""
+    """A fact, and who it is."""
 
     fact: Fact
     identity: Identity
-    occurred_at: datetime
 
 
 def decode_event(record: Record) -> Event:
     """The fact of this record. Raises ``Undecodable``."""
     identity = identify(record.headers, record.topic, record.partition, record.offset)
     fact = _decode(record, FACTS[record.topic])
-    return Event(fact, identity, _event_time(record))
+    return Event(fact, identity)
 
 
 def decode_command(record: Record) -> Command:
@@ -60,13 +58,3 @@ def _has_nul(value: object) -> bool:
     if isinstance(value, list):
         return any(_has_nul(part) for part in value)
     return isinstance(value, str) and "\x00" in value
-
-
-def _event_time(record: Record) -> datetime:
-    """``ce_time``; where there is none or it is wrong, the record's timestamp."""
-    text = header(record.headers, "ce_time")
-    try:
-        found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        found = None
-    return found if found and found.tzinfo else record.published_at

@@ -81,6 +81,10 @@ class FaustShell:
         """The partitions that this worker holds; none before it has joined the group."""
         return [self._place(tp) for tp in self.app.consumer.assignment()] if self._joined else []
 
+    async def position(self, place: Place) -> int:
+        """The offset that is fetched next."""
+        return int(await self.app.consumer.position(self._tp(place)) or 0)
+
     async def start(self) -> None:
         """Join the group and take records."""
         await self.app.start()

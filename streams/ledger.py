@@ -33,7 +33,14 @@ class Claim:
 
     @property
     def key(self) -> dict[str, Any]:
-        return {"id": self.id, "caused_at": self.caused_at, "attempt": self.attempt, "worker": self.worker}
+        """What the row must still say: a worker whose lease lapsed may have taken the run over from itself."""
+        return {
+            "id": self.id,
+            "caused_at": self.caused_at,
+            "attempt": self.attempt,
+            "worker": self.worker,
+            "takeovers": self.takeovers,
+        }
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,7 @@ class Ledger:
             "ids": [claim.id for claim in claims],
             "caused_at": [claim.caused_at for claim in claims],
             "attempts": [claim.attempt for claim in claims],
+            "takeovers": [claim.takeovers for claim in claims],
         }
         async with autocommit(self.engine) as connection:
             await connection.execute(sql.RENEW, {**columns, "worker": self.worker, "lease": self.lease})
@@ -172,7 +180,8 @@ class Ledger:
         """How this very claim has ended; None where it is another's or still runs."""
         async with autocommit(self.engine) as connection:
             row = (await connection.execute(sql.STATE, {"id": claim.id, "caused_at": claim.caused_at})).one()
-        ours = row.worker == claim.worker and row.attempt in (claim.attempt, claim.attempt + 1)
+        same = row.worker == claim.worker and row.takeovers == claim.takeovers
+        ours = same and row.attempt in (claim.attempt, claim.attempt + 1)
         return str(row.state) if ours and row.state != "running" else None
 
     async def months(self) -> Months:

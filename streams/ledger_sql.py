@@ -18,6 +18,7 @@ CLAIM = text("""
     ON CONFLICT (caused_at, id) DO UPDATE
        SET state = 'running', worker = excluded.worker, started_at = excluded.started_at,
            lease_until = excluded.lease_until, enqueued_at = excluded.enqueued_at,
+           finished_at = NULL, duration_ms = NULL, outcome = NULL, error = NULL,
            takeovers = run.takeovers + CASE run.state WHEN 'running' THEN 1 ELSE 0 END
      WHERE run.attempt = excluded.attempt
        AND (run.state IN ('queued', 'parked')
@@ -40,6 +41,7 @@ RECORD = text("""
            outcome = CAST(:outcome AS jsonb), error = :error, finished_at = clock_timestamp(),
            duration_ms = extract(epoch FROM clock_timestamp() - started_at) * 1000
      WHERE caused_at = :caused_at AND id = :id AND attempt = :attempt AND worker = :worker
+       AND takeovers = :takeovers
        AND state = 'running'
 """)
 
@@ -47,6 +49,7 @@ RECORD = text("""
 HOLD = text("""
     SELECT 1 FROM tailrace.task_runs
      WHERE caused_at = :caused_at AND id = :id AND attempt = :attempt AND worker = :worker
+       AND takeovers = :takeovers
        AND state = 'running'
        FOR UPDATE
 """)
@@ -55,10 +58,11 @@ HOLD = text("""
 RENEW = text("""
     UPDATE tailrace.task_runs AS run
        SET lease_until = clock_timestamp() + CAST(:lease AS interval)
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:attempts AS int[]))
-           AS mine (id, caused_at, attempt)
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:attempts AS int[]),
+                  CAST(:takeovers AS int[]))
+           AS mine (id, caused_at, attempt, takeovers)
      WHERE run.caused_at = mine.caused_at AND run.id = mine.id AND run.attempt = mine.attempt
-       AND run.worker = :worker AND run.state = 'running'
+       AND run.takeovers = mine.takeovers AND run.worker = :worker AND run.state = 'running'
     RETURNING run.id
 """)
 
@@ -67,12 +71,13 @@ RELEASE = text("""
     UPDATE tailrace.task_runs
        SET state = 'queued', worker = NULL, lease_until = NULL
      WHERE caused_at = :caused_at AND id = :id AND attempt = :attempt AND worker = :worker
+       AND takeovers = :takeovers
        AND state = 'running'
 """)
 
 # The state of one run, read again after a COMMIT whose answer was lost.
 STATE = text("""
-    SELECT state, attempt, worker FROM tailrace.task_runs WHERE caused_at = :caused_at AND id = :id
+    SELECT state, attempt, worker, takeovers FROM tailrace.task_runs WHERE caused_at = :caused_at AND id = :id
 """)
 
 # Months in which a run may be recorded: the first day of the oldest and the end of the newest.

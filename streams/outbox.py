@@ -16,12 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.envelope import Headers
 
-# Put rows in, in the caller's transaction. A dedupe key that is waiting already is not put twice.
+# Put rows in, in the caller's transaction. One with the dedupe key of a waiting row takes its place: the relay
+# deletes a row only as it was when it was read, so neither is lost when it is being published just now.
 PUT = text("""
     INSERT INTO tailrace.outbox (topic, key, headers, payload, occurred_at, due_at, dedupe_key)
     VALUES (:topic, :key, CAST(:headers AS jsonb), :payload, :occurred_at,
             coalesce(:due_at, now()), :dedupe_key)
-    ON CONFLICT (dedupe_key) DO NOTHING
+    ON CONFLICT (dedupe_key) DO UPDATE
+       SET due_at = excluded.due_at, occurred_at = excluded.occurred_at,
+           payload = excluded.payload, headers = excluded.headers
 """)
 
 # Wake the relay, if it has said that it sleeps.

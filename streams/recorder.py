@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.commands import Command
 from streams.clock import Clock
-from streams.db import until_available
+from streams.db import is_passing, until_available
 from streams.dead_letters import DeadLetters
 from streams.ledger import Ending, Ledger, LiveUntil, LostClaim
 from streams.outbox import OutboxRow, put
@@ -20,6 +20,8 @@ from streams.runs import Received, Run, copy_of
 from streams.task import Dead, Done, Outcome, Retry, Skip
 
 UNKNOWN_TASK_DELAY = timedelta(seconds=60)
+MAX_REASON = 4000
+UNSTORABLE = Dead("its ending could not be stored; the worker's log says why")
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +47,10 @@ class Recorder:
             except LostClaim:
                 return await until_available(lambda: self._ended_before(run), "read the run again")
             except Exception as error:
-                if isinstance(outcome, Retry | Dead):
+                log.exception("ending could not be stored", task=run.task.name, run=str(run.command.id))
+                if outcome == UNSTORABLE:
                     raise
-                log.exception("effect failed", task=run.task.name, run=str(run.command.id))
-                outcome = Retry(f"the effect failed: {error!r}")
+                outcome = UNSTORABLE if isinstance(outcome, Retry | Dead) else Retry(f"the effect failed: {error!r}")
 
     async def _commit(self, run: Run, outcome: Outcome) -> str:
         async with self.engine.begin() as connection:
@@ -65,11 +67,11 @@ class Recorder:
             case Done(result):
                 return Ending("done", outcome=result)
             case Skip(reason):
-                return Ending("skipped", outcome={"reason": reason})
+                return Ending("skipped", outcome={"reason": storable(reason)})
             case Dead(reason):
-                return Ending("dead", error=reason)
+                return Ending("dead", error=storable(reason))
             case Retry(reason, after):
-                return self._parked_or_dead(run, reason, after)
+                return self._parked_or_dead(run, storable(reason), after)
 
     def _parked_or_dead(self, run: Run, reason: str, after: timedelta | None) -> Ending:
         attempt, policy = run.claim.attempt, run.task.retry
@@ -86,7 +88,25 @@ class Recorder:
             await self._put_at(connection, delivery, command, "retry", LiveUntil(ending.scheduled_for))
         if ending.state == "dead":
             reason = ending.error or "no reason"
+            await self._say_dead(connection, run, reason)
             await put(connection, self.dead_letters.row(delivery.record, reason, run.task.name, run.claim.attempt))
+
+    async def _say_dead(self, connection: AsyncConnection, run: Run, reason: str) -> None:
+        """The task's own rows about its end, if its arguments can be read at all."""
+        if run.task.on_dead is None:
+            return
+        try:
+            args = msgspec.convert(run.command.args, run.task.args_type)
+        except msgspec.ValidationError:
+            return
+        try:
+            async with connection.begin_nested():
+                await run.task.on_dead(args, reason)(connection)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            # A fault in what is said of the end must not keep the run from ending.
+            log.exception("on_dead failed", task=run.task.name, run=str(run.command.id))
 
     async def _put_at(
         self, connection: AsyncConnection, delivery: Delivery, command: Command, why: str, when: LiveUntil
@@ -121,3 +141,9 @@ class Recorder:
         )
         async with self.engine.begin() as connection:
             await put(connection, row)
+
+
+def storable(reason: str) -> str:
+    """A reason as PostgreSQL can hold it, and of a length that people read."""
+    text = reason.encode(errors="backslashreplace").decode()
+    return text.replace("\x00", "\\x00")[:MAX_REASON]

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
-from schemas.envelope import Headers
+from schemas.envelope import Headers, instant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Record:
     @property
     def published_at(self) -> datetime:
         """The record's timestamp."""
-        return datetime.fromtimestamp(self.timestamp / 1000, UTC)
+        return instant_of(self.timestamp)
 
 
 @dataclass(slots=True, eq=False)

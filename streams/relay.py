@@ -97,45 +97,71 @@ class Relay:
             await connection.execute(sql.SET_IDLE, False)
 
     async def _publish_due(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
-        """Publish the oldest rows that are due; how many were taken."""
+        """Publish the oldest rows that are due; how many were taken. Raises ``KafkaError`` where the broker is
+        at fault: the rows that it does not have stay, and go out again.
+        """
         rows = await connection.fetch(sql.DUE, BATCH)
         if not rows:
             return 0
-        sent, refused = await self._publish(rows, producer)
-        if sent:
-            await connection.execute(sql.DELETE, sent)
-        for row_id, reason in refused:
-            log.error("outbox row set aside", row=row_id, reason=reason)
-            self._metrics.set_aside.inc()
-            await connection.execute(sql.SET_ASIDE, row_id, reason)
+        sent, suspects, passing = await self._publish(rows, producer)
+        await self._delete(connection, sent)
+        if suspects:
+            await self._publish_each(connection, suspects)
+        if passing or suspects:
+            raise passing or KafkaError("a refused record has spoilt the producer's sequence")
         return len(rows)
 
     async def _publish(
         self, rows: Sequence[asyncpg.Record], producer: AIOKafkaProducer
-    ) -> tuple[list[int], list[tuple[int, str]]]:
-        """Ids that the broker has, and (id, reason) of rows that can never be sent.
-
-        Raises ``KafkaError`` where the broker is at fault; the rows then stay, and go out again.
+    ) -> tuple[list[asyncpg.Record], list[asyncpg.Record], KafkaError | None]:
+        """The rows that the broker has, those that it refused, perhaps only for being in a batch with another,
+        and the error that will pass, if there was one.
         """
         under_way: list[tuple[asyncpg.Record, asyncio.Future[object]]] = []
-        refused: list[tuple[int, str]] = []
+        suspects = []
         for row in rows:
             try:
                 under_way.append((row, await self._send(row, producer)))
-            except (ValueError, MessageSizeTooLargeError) as error:
-                refused.append((row["id"], str(error) or type(error).__name__))
+            except (ValueError, MessageSizeTooLargeError):
+                suspects.append(row)
         results = await asyncio.gather(*(future for _, future in under_way), return_exceptions=True)
-        sent: list[int] = []
+        sent, passing = [], None
         for (row, _), result in zip(under_way, results, strict=True):
-            if isinstance(result, MessageSizeTooLargeError):
-                refused.append((row["id"], f"the broker takes no record of this size: {result}"))
-            elif not isinstance(result, BaseException):
-                self._metrics.relayed.labels(row["topic"]).inc()
-                sent.append(row["id"])
-        failed = [result for result in results if isinstance(result, BaseException)]
-        if failed and not sent and not refused:
-            raise KafkaError(f"{len(failed)} rows could not be published: {failed[0]!r}")
-        return sent, refused
+            if not isinstance(result, BaseException):
+                sent.append(row)
+            elif isinstance(result, KafkaError) and result.retriable:
+                passing = result
+            else:
+                suspects.append(row)
+        return sent, suspects, passing
+
+    async def _publish_each(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
+        """Send rows one by one, in order, each refused one with a producer of its own; set those aside."""
+        for row in sorted(rows, key=lambda row: (row["due_at"], row["id"])):
+            producer = producer_for(self._settings.kafka)
+            await producer.start()
+            try:
+                await (await self._send(row, producer))
+            except (ValueError, KafkaError) as error:
+                if isinstance(error, KafkaError) and error.retriable:
+                    raise
+                await self._set_aside(connection, row, error)
+            else:
+                await self._delete(connection, [row])
+            finally:
+                await producer.stop()
+
+    async def _delete(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
+        for row in rows:
+            self._metrics.relayed.labels(row["topic"]).inc()
+        if rows:
+            await connection.execute(sql.DELETE, [row["id"] for row in rows], [row["due_at"] for row in rows])
+
+    async def _set_aside(self, connection: asyncpg.Connection, row: asyncpg.Record, error: Exception) -> None:
+        reason = _reason(row, error)
+        log.error("outbox row set aside", row=row["id"], topic=row["topic"], reason=reason)
+        self._metrics.set_aside.inc()
+        await connection.execute(sql.SET_ASIDE, row["id"], row["due_at"], reason)
 
     async def _send(self, row: asyncpg.Record, producer: AIOKafkaProducer) -> asyncio.Future[object]:
         if row["topic"] not in TOPIC_BY_NAME:
@@ -148,3 +174,9 @@ class Relay:
             timestamp_ms=int(row["occurred_at"].timestamp() * 1000),
         )
         return sent
+
+
+def _reason(row: asyncpg.Record, error: Exception) -> str:
+    if isinstance(error, MessageSizeTooLargeError):
+        return f"too large for a record of this topic: {len(row['payload'] or b'')} bytes"
+    return f"the broker refuses it: {error!r}" if isinstance(error, KafkaError) else str(error)

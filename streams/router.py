@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.commands import Command, command_id
 from schemas.envelope import Headers
@@ -25,6 +25,8 @@ AFTER_ERROR = 1.0
 PASSED_ON = ("traceparent", "tracestate")
 """Headers of a fact that its commands carry too."""
 
+Caused = tuple[Delivery, list[tuple[Task, Command]]]
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +40,8 @@ def commands_of(event: Event, tasks: Iterable[Task]) -> list[tuple[Task, Command
                 id=command_id(event.identity, task.name),
                 task=task.name,
                 args=msgspec.to_builtins(args),
-                caused_at=event.occurred_at,
+                # Of the fact itself: a publisher may send it again with another time in its headers.
+                caused_at=event.fact.created_at,
                 cause=event.identity,
             )
             caused.append((task, command))
@@ -79,7 +82,7 @@ class Router:
             await self._route([delivery for delivery in batch if delivery.live])
 
     async def _route(self, batch: Sequence[Delivery]) -> None:
-        caused: list[tuple[Delivery, list[tuple[Task, Command]]]] = []
+        caused: list[Caused] = []
         for delivery in batch:
             try:
                 event = decode_event(delivery.record)
@@ -88,21 +91,31 @@ class Router:
                 self._watermark.finish(delivery, "dead")
             else:
                 caused.append((delivery, commands_of(event, self._tasks[type(event.fact)])))
-        await self._publish([(delivery, found) for delivery, commands in caused for found in commands])
+        for delivery, reason in await self._publish(caused):
+            await self._dead_letters.publish(delivery.record, reason)
+            self._watermark.finish(delivery, "dead")
         for delivery, commands in caused:
             self._watermark.finish(delivery, "done" if commands else "skipped")
 
-    async def _publish(self, commands: Sequence[tuple[Delivery, tuple[Task, Command]]]) -> None:
-        """Returns when the broker has them all. Some may be published again: the ledger knows them."""
+    async def _publish(self, caused: Sequence[Caused]) -> list[tuple[Delivery, str]]:
+        """Returns when the broker has every command that it can take; the others, with the reason.
+
+        Some may be published again: the ledger knows them.
+        """
         while True:
+            under_way, refused = [], []
             try:
-                under_way = [await self._send(delivery, task, command) for delivery, (task, command) in commands]
+                for delivery, commands in caused:
+                    try:
+                        under_way += [await self._send(delivery, task, command) for task, command in commands]
+                    except MessageSizeTooLargeError:
+                        refused.append((delivery, "its command is too large for a record"))
                 await asyncio.gather(*under_way)
             except KafkaError as error:
                 log.warning("router waits for the broker", error=repr(error))
                 await asyncio.sleep(AFTER_ERROR)
             else:
-                return
+                return refused
 
     async def _send(self, delivery: Delivery, task: Task, command: Command) -> asyncio.Future[object]:
         record = delivery.record

@@ -10,14 +10,16 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from streams import setting_checks as check
 from streams.durations import parse_duration
 
 PREFIX = "TAILRACE_"
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(check.checked_positive)]
+DatabaseUrl = Annotated[str, AfterValidator(check.checked_database_url)]
 
 
 class SettingsError(Exception):
@@ -29,25 +31,34 @@ class Group(BaseModel):
 
 
 class Kafka(Group):
-    bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1)
+    bootstrap_servers: Annotated[str, AfterValidator(check.checked_servers)] = "127.0.0.1:9092"
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group")
     replication_factor: int = Field(1, ge=1)
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     username: str | None = None
     password: str | None = None
-    ca_file: Path | None = None
+    ca_file: Annotated[Path, AfterValidator(check.checked_file)] | None = None
+
+    @model_validator(mode="after")
+    def _login_is_complete(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (self.username and self.password):
+            raise ValueError(
+                "TAILRACE_KAFKA__SECURITY_PROTOCOL with SASL needs TAILRACE_KAFKA__USERNAME "
+                "and TAILRACE_KAFKA__PASSWORD"
+            )
+        return self
 
 
 class Database(Group):
-    url: str = Field("postgresql://127.0.0.1:5432/postgres", pattern=r"^postgres(ql)?://")
-    direct_url: str | None = Field(None, pattern=r"^postgres(ql)?://", description="beside a pooler")
+    url: DatabaseUrl = "postgresql://127.0.0.1:5432/postgres"
+    direct_url: DatabaseUrl | None = Field(None, description="beside a pooler")
     pool_size: int = Field(10, ge=2, le=200)
 
 
 class Smtp(Group):
-    url: str = Field("smtp://127.0.0.1:25", pattern=r"^smtps?(\+starttls)?://")
-    sender: str = Field("Tailrace <hello@tailrace.example>", min_length=3)
+    url: Annotated[str, AfterValidator(check.checked_mail_url)] = "smtp://127.0.0.1:25"
+    sender: Annotated[str, AfterValidator(check.checked_sender)] = "Tailrace <hello@tailrace.example>"
     timeout: Duration = timedelta(seconds=20)
 
 
@@ -94,6 +105,14 @@ class Backend(Group):
     source: str = "/backend"
     tables: dict[str, str] = Field(default_factory=dict, description='JSON, e.g. {"users": "accounts_user"}')
     columns: dict[str, str] = Field(default_factory=dict, description='JSON, e.g. {"users.email": "mail"}')
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        if self.tables or self.columns:
+            from schemas.backend import backend_tables  # noqa: PLC0415 - SQLAlchemy, only where it is needed
+
+            backend_tables(self.db_schema, self.tables, self.columns)
+        return self
 
 
 class Log(Group):
@@ -163,8 +182,12 @@ def _parsed(name: str, value: str) -> Any:
 
 def _explained(error: ValidationError) -> Iterator[str]:
     for problem in error.errors():
+        message = problem["msg"].removeprefix("Value error, ")
+        if len(problem["loc"]) < 2:  # of a whole group, whose values are not shown: a password may be among them
+            yield f"{PREFIX}{str(problem['loc'][0]).upper()}__...: {message}"
+            continue
         place = "__".join(str(part) for part in problem["loc"][:2]).upper()
-        yield f"{PREFIX}{place}={without_password(repr(problem['input']))}: {problem['msg']}"
+        yield f"{PREFIX}{place}={without_password(repr(problem['input']))}: {message}"
 
 
 def without_password(address: str) -> str:

@@ -5,85 +5,100 @@ connected is no sign of health: getting on is.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.clock import Clock
-from streams.kafka_client import client_options, full_name, worker_group
+from streams.kafka_client import client_options, full_name
 from streams.settings import Kafka
 from streams.watermark import Place, Watermark
 
 STALLED_AFTER = timedelta(seconds=20)
 FAILED_AFTER = timedelta(seconds=60)
+STUCK_AFTER = timedelta(minutes=10)
 CHECK_TIMEOUT = 10
 
 
 class StallWatch:
-    """Compares what has been taken of each assigned partition with where it ends on the broker."""
+    """Compares where the worker's consumer stands in each assigned partition with where that ends on the broker."""
 
     def __init__(
-        self, kafka: Kafka, watermark: Watermark, assignment: Callable[[], Iterable[Place]], clock: Clock
+        self,
+        kafka: Kafka,
+        watermark: Watermark,
+        assignment: Callable[[], Iterable[Place]],
+        position: Callable[[Place], Awaitable[int]],
+        clock: Clock,
     ) -> None:
         self._kafka = kafka
         self._watermark = watermark
         self._assignment = assignment
+        self._position = position
         self._clock = clock
+        self._asking: AIOKafkaConsumer | None = None
         self._since: dict[Place, tuple[int, float]] = {}
         self._problem: str | None = "the broker has not been asked yet"
         self.gave_up = asyncio.Event()
         """Set when a partition has stood still for so long that only a new consumer helps."""
 
     def problem(self) -> str | None:
-        """For health: the broker is away, or a partition stands still."""
-        return self._problem
+        """For health: the broker is away, a partition stands still, or its oldest record is never dealt with."""
+        return self._problem or self._stuck()
 
     async def check(self) -> None:
         """Look once; called every few seconds."""
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
-                ends, committed = await self._ask(list(self._assignment()))
+                places = list(self._assignment())
+                positions = {place: await self._position(place) for place in places}
+                bounds = await self._bounds(places)
         except Exception as error:
             self._problem = f"the broker does not answer: {error!r}"
             self._since.clear()
+            await self.close()
             raise
-        self._judge(ends, committed)
+        self._judge(positions, bounds)
 
-    async def _ask(self, places: list[Place]) -> tuple[dict[Place, int], dict[Place, int]]:
-        """Where the partitions end, and what our group has committed of them."""
+    async def close(self) -> None:
+        """Give up the connection that asks."""
+        asking, self._asking = self._asking, None
+        if asking:
+            await asking.stop()
+
+    async def _bounds(self, places: list[Place]) -> dict[Place, tuple[int, int]]:
+        """Where each partition begins and ends."""
+        if self._asking is None:
+            self._asking = AIOKafkaConsumer(**client_options(self._kafka), request_timeout_ms=5000)
+            await self._asking.start()
         partitions = {place: TopicPartition(full_name(self._kafka, place[0]), place[1]) for place in places}
-        options = client_options(self._kafka)
-        consumer, admin = AIOKafkaConsumer(**options), AIOKafkaAdminClient(**options)
-        try:
-            await consumer.start()
-            await admin.start()
-            ends = await consumer.end_offsets(list(partitions.values())) if places else {}
-            committed = await admin.list_consumer_group_offsets(worker_group(self._kafka)) if places else {}
-        finally:
-            await consumer.stop()
-            await admin.close()
-        return (
-            {place: ends[partition] for place, partition in partitions.items()},
-            {place: committed[partition].offset for place, partition in partitions.items() if partition in committed},
-        )
+        starts = await self._asking.beginning_offsets(list(partitions.values())) if places else {}
+        ends = await self._asking.end_offsets(list(partitions.values())) if places else {}
+        return {place: (starts[partition], ends[partition]) for place, partition in partitions.items()}
 
-    def _judge(self, ends: Mapping[Place, int], committed: Mapping[Place, int]) -> None:
+    def _judge(self, positions: Mapping[Place, int], bounds: Mapping[Place, tuple[int, int]]) -> None:
         now = self._clock.monotonic()
         still: dict[Place, tuple[int, float]] = {}
-        for place, end in ends.items():
-            taken = self._watermark.position(place)
-            taken = max(0, committed.get(place, 0)) if taken is None else taken
-            if taken < end and not self._watermark.is_paused(place):
-                position, since = self._since.get(place, (taken, now))
-                still[place] = (taken, since if position == taken else now)
+        for place, (start, end) in bounds.items():
+            stands = max(positions[place], start)
+            if stands < end and not self._watermark.is_paused(place):
+                position, since = self._since.get(place, (stands, now))
+                still[place] = (stands, since if position == stands else now)
         self._since = still
         stalled = [
-            f"{topic}:{partition} stands at {taken}, the topic ends at {ends[topic, partition]}"
-            for (topic, partition), (taken, since) in still.items()
+            f"{topic}:{partition} stands at {stands}, the topic ends at {bounds[topic, partition][1]}"
+            for (topic, partition), (stands, since) in still.items()
             if now - since > STALLED_AFTER.total_seconds()
         ]
         self._problem = "; ".join(stalled) or None
         if any(now - since > FAILED_AFTER.total_seconds() for _, since in still.values()):
             self.gave_up.set()
+
+    def _stuck(self) -> str | None:
+        """A record that has been the oldest one for longer than any run may take."""
+        for (topic, partition), (offset, since) in self._watermark.oldest().items():
+            waited = self._clock.monotonic() - since
+            if waited > STUCK_AFTER.total_seconds():
+                return f"{topic}:{partition} offset {offset} has not been dealt with for {waited / 60:.0f} minutes"
+        return None

@@ -61,7 +61,8 @@ async def _part(check: Callable[[Settings], Awaitable[Found]], settings: Setting
     asking = asyncio.ensure_future(check(settings))
     await asyncio.wait([asking], timeout=patience)
     if asking.done():
-        return Part(*asking.result())
+        error = asking.exception()
+        return Part(f"failed in a way that nobody expected: {error!r}") if error else Part(*asking.result())
     asking.cancel()
     return Part(f"no answer within {patience:g} s; check that it runs, and what is between here and it")
 

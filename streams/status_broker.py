@@ -1,6 +1,7 @@
 """Whether the broker answers, has our topics, and how far each consumer group is behind."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -35,8 +36,8 @@ async def check_broker(settings: Settings) -> tuple[str | None, dict[str, Any]]:
     except (KafkaError, OSError, TimeoutError) as error:
         return _cannot(kafka, error), facts
     finally:
-        async with asyncio.timeout(CLOSING):
-            await admin.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(admin.close(), CLOSING)
 
 
 def _cannot(kafka: Kafka, error: Exception) -> str:

@@ -102,6 +102,7 @@ class Task:
     retry: RetryPolicy
     timeout: timedelta
     permanent: tuple[type[Exception], ...]
+    on_dead: Callable[[Any, str], Effect] | None
     on: type[msgspec.Struct] | None
     args_of: Callable[[Any], msgspec.Struct | None] | None
 
@@ -114,11 +115,13 @@ def task(
     retry: RetryPolicy | None = None,
     timeout: timedelta = timedelta(minutes=5),
     permanent: tuple[type[Exception], ...] = (),
+    on_dead: Callable[[Any, str], Effect] | None = None,
 ) -> Callable[[Handler], Task]:
     """Declare ``async def verb_object(args: SomeStruct, ctx: Context) -> Outcome`` as a task.
 
     ``on`` is the fact that causes it and ``args`` makes its arguments of that fact. Exceptions of the types
-    in ``permanent`` are dead letters at once; any other is a retry by ``retry``.
+    in ``permanent`` are dead letters at once; any other is a retry by ``retry``. ``on_dead`` gives, for the
+    arguments and the reason, the rows that say so; they commit with the ledger's ``dead``, however it came to it.
     """
     if queue not in QUEUE_BY_NAME:
         raise ValueError(f"queue {queue!r} does not exist; one of {', '.join(QUEUE_BY_NAME)}")
@@ -128,6 +131,6 @@ def task(
     def declare(handler: Handler) -> Task:
         hints = [hint for name, hint in get_type_hints(handler).items() if name != "return"]
         name = handler.__name__
-        return Task(name, queue, handler, hints[0], retry or RetryPolicy(), timeout, permanent, on, args)
+        return Task(name, queue, handler, hints[0], retry or RetryPolicy(), timeout, permanent, on_dead, on, args)
 
     return declare

@@ -7,6 +7,7 @@ be lost with a kill. Here nothing is acknowledged before everything below it in 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 
+from streams.clock import Clock
 from streams.metrics import Metrics
 from streams.records import Delivery, Record
 
@@ -15,20 +16,27 @@ Place = tuple[str, int]
 
 
 class Watermark:
-    """The unacknowledged deliveries of this worker, by partition, at most ``limit`` of each.
+    """The unacknowledged deliveries of this worker, by partition.
 
-    ``pause`` and ``resume`` stop and start fetching a partition; they are called when it reaches the limit
-    and when half of it is free again.
+    At ``limit`` of them a partition is paused; what has been fetched by then still comes. ``pause`` and
+    ``resume`` stop and start fetching; they are called at the limit and when half of it is free again.
     """
 
     def __init__(
-        self, limit: int, metrics: Metrics, pause: Callable[[Place], None], resume: Callable[[Place], None]
+        self,
+        limit: int,
+        metrics: Metrics,
+        pause: Callable[[Place], None],
+        resume: Callable[[Place], None],
+        clock: Clock,
     ) -> None:
         self._limit = limit
         self._metrics = metrics
         self._pause = pause
         self._resume = resume
+        self._clock = clock
         self._open: dict[Place, deque[Delivery]] = defaultdict(deque)
+        self._oldest_since: dict[Place, float] = {}
         self._last: dict[Place, int] = {}
         self._paused: set[Place] = set()
         self._consumed = 0
@@ -43,6 +51,8 @@ class Watermark:
         if record.offset <= self._last.get(place, -1):
             self.forget([place])
         self._last[place] = record.offset
+        if not self._open[place]:
+            self._oldest_since[place] = self._clock.monotonic()
         self._open[place].append(delivery)
         self._consumed += 1
         self._metrics.consumed.labels(record.topic).inc()
@@ -64,6 +74,7 @@ class Watermark:
         open_deliveries = self._open[delivery.place]
         while open_deliveries and open_deliveries[0].finished:
             open_deliveries.popleft().acknowledge()
+            self._oldest_since[delivery.place] = self._clock.monotonic()
         if delivery.place in self._paused and len(open_deliveries) <= self._limit // 2:
             self._unpause(delivery.place)
             self._resume(delivery.place)
@@ -78,10 +89,13 @@ class Watermark:
             self._last.pop(place, None)
             self._unpause(place)
 
-    def position(self, place: Place) -> int | None:
-        """The offset after the last one taken; None where none has been taken since the assignment."""
-        last = self._last.get(place)
-        return None if last is None else last + 1
+    def oldest(self) -> dict[Place, tuple[int, float]]:
+        """By partition the lowest offset that is not dealt with, and since when it is the lowest (monotonic)."""
+        return {
+            place: (deliveries[0].record.offset, self._oldest_since[place])
+            for place, deliveries in self._open.items()
+            if deliveries
+        }
 
     def is_paused(self, place: Place) -> bool:
         """Whether the partition waits at the cap."""

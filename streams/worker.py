@@ -14,9 +14,10 @@ from streams.kafka_client import wait_for_broker
 from streams.outbox_gauges import measure_outbox
 from streams.periodic import every
 from streams.settings import Settings
+from streams.topics import missing_topics
 from streams.trending.archive import archive
 from streams.trending.store import TrendingStore
-from streams.web.health_routes import add_health_routes, start_site
+from streams.web.health_routes import CannotServe, add_health_routes, start_site
 from streams.web.middleware import new_application
 from streams.web.server import require_schema, stopped_by_signals
 
@@ -35,10 +36,20 @@ async def run_worker(settings: Settings) -> None:
             await require_schema(engine, settings.database)
         finally:
             await engine.dispose()
-        await wait_for_broker(settings.kafka)
+        if not await _is_there(wait_for_broker(settings.kafka), stopped):
+            return
+        await require_topics(settings)
         async with worker_parts(settings) as parts:
             await _serve_health(stopped, parts)
     log.info("worker stopped")
+
+
+async def require_topics(settings: Settings) -> None:
+    """Raises ``CannotServe`` unless every topic is there: a group without topics would wait for ever."""
+    missing = await missing_topics(settings)
+    if missing:
+        names = ", ".join(topic.name for topic in missing[:3])
+        raise CannotServe(f"{len(missing)} topics are missing ({names}, ...); run `tailrace migrate`")
 
 
 async def _serve_health(stopped: asyncio.Event, parts: Parts) -> None:
@@ -59,32 +70,48 @@ async def work_until(stopped: asyncio.Event, parts: Parts) -> None:
     stopping = asyncio.create_task(stopped.wait(), name="stop")
     crashed = asyncio.create_task(parts.shell.crashed(), name="faust")
     try:
-        await parts.ledger.make_room()
-        await parts.shell.start()
+        await _is_there(parts.shell.start(), stopped)
         ended, _ = await asyncio.wait([stopping, crashed, *running], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
         crashed.cancel()
         await _stop(parts, running)
     for task in ended - {stopping}:
-        reason = task.exception() or task.result()
-        raise WorkerFailed(f"{task.get_name()} has given up: {reason!r}")
+        raise WorkerFailed(f"{task.get_name()} has given up: {task.exception() or task.result()}")
 
 
-async def _stop(parts: Parts, running: list[asyncio.Task[None]]) -> None:
+async def _is_there(awaited: Coroutine[Any, Any, None], stopped: asyncio.Event) -> bool:
+    """Wait for it, unless we are told to stop first."""
+    waiting, stopping = asyncio.create_task(awaited), asyncio.create_task(stopped.wait())
+    await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if waiting.done():
+        waiting.result()
+        return True
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    return False
+
+
+async def _stop(parts: Parts, running: list[asyncio.Task[Any]]) -> None:
     """Take nothing new, let runs end, commit, leave the group."""
     deadline = parts.settings.worker.stop_deadline
     for task in running:
         if task.get_name().startswith(("router", "queue")):
             task.cancel()
     await asyncio.gather(*(runner.finish(deadline) for runner in parts.runners.values()))
-    await parts.shell.stop()
+    try:
+        async with asyncio.timeout(deadline.total_seconds()):
+            await parts.shell.stop()
+    except TimeoutError:
+        log.warning("the broker is away: what was not committed is delivered again, and known to be done")
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
+    await parts.stall_watch.close()
 
 
-def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
+def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:
     """Everything that runs for ever, by name."""
     store = TrendingStore(parts.engine)
     trending = parts.settings.trending
@@ -100,10 +127,10 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
         "router": parts.router.run(),
         "relay": parts.relay.run(),
         "counter": parts.counter.run(),
-        "give up when stalled": _give_up_when_stalled(parts),
+        "the consumer": _give_up_when_stalled(parts),
         "leases": every(parts.settings.worker.lease / 3, "renew leases", parts.pipeline.renew_leases),
         "months": every(timedelta(hours=1), "make room in the ledger", parts.ledger.make_room),
-        "watch": every(timedelta(seconds=2), "watch for stalls", watch),
+        "watch": every(timedelta(seconds=3), "watch for stalls", watch),
         "archive": every(timedelta(minutes=1), "archive counts", keep_counts_small),
         "outbox": every(
             timedelta(seconds=5), "measure the outbox", partial(measure_outbox, parts.engine, parts.metrics)
@@ -112,7 +139,7 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, None]]:
     }
 
 
-async def _give_up_when_stalled(parts: Parts) -> None:
-    """Ends when a partition has stood still for so long that only a new consumer helps."""
+async def _give_up_when_stalled(parts: Parts) -> str | None:
+    """Ends, with the reason, when a partition has stood still for so long that only a new consumer helps."""
     await parts.stall_watch.gave_up.wait()
-    log.error("a consumer is stuck", problem=parts.stall_watch.problem())
+    return parts.stall_watch.problem()

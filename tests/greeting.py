@@ -44,6 +44,8 @@ async def greet_user(args: Greeting, ctx: Context) -> Outcome:
             raise RuntimeError("boom")
         case 5:
             raise PermissionError("forbidden")
+        case 50:
+            return Dead("550 bo\udceete pleine \x00")
         case 6 if ctx.claim.attempt == 1:
             raise OSError("down for a moment")
     return Done({"greeted": args.user_id}, effect=write_effect)

@@ -17,7 +17,7 @@ class Logged(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 def recount(log: Sequence[Logged], block: int, refused: Collection[int]) -> dict[int, dict[str, int]]:
@@ -51,12 +51,13 @@ def _event(record: Logged) -> dict[str, Any] | None:
         event: dict[str, Any] = json.loads(record.value or b"")
     except ValueError:
         return None
-    return event if event.get("version", 1) == 1 else None
+    complete = all(field in event for field in ("post_id", "author_id", "created_at", "visibility"))
+    return event if complete and event.get("version", 1) == 1 else None
 
 
 def _identity(record: Logged) -> tuple[bytes, bytes] | None:
     found = dict(record.headers)
-    return (found.get("ce_source", b"/backend"), found["ce_id"]) if found.get("ce_id") else None
+    return (found.get("ce_source") or b"/backend", found["ce_id"] or b"") if found.get("ce_id") else None
 
 
 def _tag(spelling: str) -> str | None:

@@ -26,6 +26,7 @@ POLL_MS = 100
 AFTER_ERROR = 1.0
 HEARTBEAT = 1.0
 COMMIT_EVERY = 5.0
+SILENT_AFTER = 20.0
 NEVER = datetime.fromtimestamp(0, UTC)
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,8 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self._generation = 0
         self._counts: dict[TopicPartition, SourceCount] = {}
-        self._gaps: dict[TopicPartition, Gap] = {}
+        self._gaps: dict[TopicPartition, list[Gap]] = {}
+        self._opened_at: dict[TopicPartition, float] = {}
         self._to_open: set[TopicPartition] = set()
         self._broken: dict[TopicPartition, str] = {}
 
@@ -53,17 +55,21 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self) -> None:
         """Count; begin again from what is stored after any error of broker or database."""
         while True:
-            self._consumer = self._new_consumer()
             try:
-                await self._count(self._consumer)
+                await self._count_with_a_new_consumer()
             except Exception as error:
                 if not isinstance(error, KafkaError) and not is_passing(error):
                     raise
                 log.warning("counter starts again", error=repr(error))
-            finally:
-                self._forget(list(self._counts))
-                await self._consumer.stop()
             await asyncio.sleep(AFTER_ERROR)
+
+    async def _count_with_a_new_consumer(self) -> None:
+        self._consumer = self._new_consumer()
+        try:
+            await self._count(self._consumer)
+        finally:
+            self._forget([*self._counts, *self._broken, *self._to_open])
+            await self._consumer.stop()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Fetch nothing of them until the loop has read where they stand; no await may come before this."""
@@ -109,11 +115,20 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._add(consumer, partition, records)
             else:  # the database is away: hold still, without leaving the group
                 await asyncio.sleep(POLL_MS / 1000)
+            self._check_that_fetches_are_answered(consumer)
             if time.monotonic() >= flush_at:
                 flush_at = time.monotonic() + await self._flush(consumer)
             if time.monotonic() >= commit_at:
                 await self._commit_for_display(consumer)
                 commit_at = time.monotonic() + COMMIT_EVERY
+
+    def _check_that_fetches_are_answered(self, consumer: AIOKafkaConsumer) -> None:
+        """Raises ``KafkaError`` where the consumer is stuck, which it does not notice itself: a new one helps."""
+        for partition in self._counts:
+            answered = (consumer.last_poll_timestamp(partition) or 0) / 1000
+            silent = time.time() - max(answered, self._opened_at[partition])
+            if silent > SILENT_AFTER and partition not in consumer.paused():
+                raise KafkaError(f"no fetch of {partition.topic}:{partition.partition} was answered for {silent:.0f} s")
 
     async def _open(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         """Go on where the stored counts end, after reading again what must be remembered.
@@ -132,6 +147,7 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
             self._skip_lost(partition, count, starts[partition])
             self._to_open.discard(partition)
             self._counts[partition] = count
+            self._opened_at[partition] = time.time()
             consumer.seek(partition, count.read_offset)
         consumer.resume(*(partition for partition in partitions if partition in self._counts))
 
@@ -146,7 +162,8 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
         """Where retention was faster than we: say so, and go on with what there is."""
         if log_start > count.next_offset:
             log.error("events were lost to retention", source=count.source, start=count.next_offset, end=log_start)
-            self._gaps[partition] = Gap(count.source, count.next_offset, log_start, datetime.now(UTC))
+            gap = Gap(count.source, count.next_offset, log_start, datetime.now(UTC))
+            self._gaps.setdefault(partition, []).append(gap)
             count.skip_to(log_start)
         count.read_offset = max(count.read_offset, log_start)
 
@@ -179,9 +196,10 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _flush(self, consumer: AIOKafkaConsumer) -> float:
         """Store what was counted, and how far each source is up to date; seconds until the next flush."""
-        counts = dict(self._counts)
-        steps = {partition: self._step(consumer, partition, count) for partition, count in counts.items()}
-        gaps = [gap for partition, gap in self._gaps.items() if partition in counts]
+        positions = {partition: await consumer.position(partition) for partition in list(self._counts)}
+        counts = {partition: count for partition, count in self._counts.items() if partition in positions}
+        steps = {p: self._step(consumer, p, count, positions[p]) for p, count in counts.items()}
+        gaps = [gap for partition, found in self._gaps.items() if partition in counts for gap in found]
         try:
             advanced = await self._store.flush(self._generation, list(steps.values()), gaps)
         except GenerationMoved as moved:
@@ -218,11 +236,14 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
         self._forget(held)
         self._to_open |= held
 
-    def _step(self, consumer: AIOKafkaConsumer, partition: TopicPartition, count: SourceCount) -> Step:
-        """The batch, and until when all is counted: the time of the last fetch that left nothing unread."""
+    def _step(self, consumer: AIOKafkaConsumer, partition: TopicPartition, count: SourceCount, position: int) -> Step:
+        """The batch, and until when all is counted: the time of the last fetch that left nothing unread.
+
+        ``position`` and not the last event's offset: a log may end with markers of transactions.
+        """
         polled = consumer.last_poll_timestamp(partition)
         highwater = consumer.highwater(partition)
-        up_to_date = polled and highwater is not None and count.read_offset >= highwater
+        up_to_date = polled and highwater is not None and position >= highwater
         counted_until = datetime.fromtimestamp(polled / 1000, UTC) if up_to_date else NEVER
         return Step(count.source, count.stored_offset, count.next_offset, counted_until, count.batch())
 

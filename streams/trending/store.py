@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from schemas.envelope import instant_of
 from schemas.topics import dead_letter_topic
 from streams.db import autocommit
 from streams.outbox import OutboxRow, put
@@ -124,7 +125,7 @@ def _gap_row(generation: int, gap: Gap) -> dict[str, object]:
 def _future_letter(source: str, record: LogRecord) -> OutboxRow:
     """The dead letter of an event from the future, in the flush's own transaction: once."""
     topic = source.rpartition(":")[0]
-    when = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    when = instant_of(record.timestamp)
     reason = f"its time is more than {FUTURE} ahead: {when.isoformat()}; not counted for trending"
     return OutboxRow(
         topic=dead_letter_topic(topic),

@@ -78,6 +78,7 @@ class View:
                 await self._load(connection, generation)
             if self._hours.now != self._minute() // 60:
                 self._hours = await self._load_hours(connection, generation, self._minute() // 60)
+            self._minutes.advance(self._minute())
             until = (await connection.execute(sql.INCOMPLETE_UNTIL, {"generation": generation})).scalar_one()
             self._incomplete_until = until or NEVER
         if self._counted_until and self._counted_until > NEVER:

@@ -20,6 +20,7 @@ from streams.schema_check import schema_problem, schema_version
 from streams.settings import Database, Settings
 from streams.trending.view import View
 from streams.web.health_routes import CannotServe, add_health_routes, start_site
+from streams.web.host_check import only_known_hosts
 from streams.web.media import add_media
 from streams.web.middleware import new_application
 from streams.web.overview import Overview, add_overview
@@ -68,6 +69,7 @@ def application(
 ) -> web.Application:
     """Every route of the server."""
     app = new_application(metrics)
+    app.middlewares.append(only_known_hosts(settings.http))
     add_page(app)
     add_trends(app, view)
     add_overview(app, Overview(engine, settings.database), health)

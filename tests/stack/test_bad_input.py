@@ -9,10 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.commands import Command, command_id
-from schemas.envelope import Identity
+from schemas.envelope import Headers, Identity
 from streams.kafka_client import full_name, producer_for
 from streams.settings import Settings
-from tests.events import emit, records_of, runs, states, user_created
+from tests.events import emit, post_uploaded, records_of, runs, states, user_created
 from tests.greeting import ended, greet_user, make_effects_table
 from tests.waiting import eventually
 from tests.workers import running_worker
@@ -51,7 +51,7 @@ async def test_an_undecodable_event_is_a_dead_letter_with_its_bytes_untouched_an
     assert await states(effects) == {"done": 1}
 
 
-async def _send(settings: Settings, topic: str, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+async def _send(settings: Settings, topic: str, value: bytes | None, headers: Headers) -> None:
     producer = producer_for(settings.kafka)
     await producer.start()
     await producer.send_and_wait(full_name(settings.kafka, topic), value, key=b"k", headers=headers)
@@ -121,3 +121,32 @@ async def test_a_command_that_the_ledger_cannot_store_does_not_hold_back_the_oth
 
     assert letter.value == poison
     assert await states(effects) == {"done": 1}
+
+
+async def test_a_reason_that_postgresql_cannot_hold_is_stored_escaped(settings: Settings, effects: AsyncEngine) -> None:
+    async with running_worker(settings, [greet_user]):
+        await emit(effects, user_created(50))
+        await eventually(lambda: ended(effects, 1))
+        (letter,) = await eventually(lambda: records_of(settings, "queue.emails.dlq"))
+
+    (run,) = await runs(effects)
+    assert (run.state, run.error) == ("dead", r"550 bo\udceete pleine \x00")
+    assert dict(letter.headers)["tailrace-reason"] == rb"550 bo\udceete pleine \x00"
+
+
+async def test_an_event_whose_headers_are_null_is_understood_by_router_and_counter(
+    settings: Settings, effects: AsyncEngine
+) -> None:
+    headers: Headers = [("ce_id", b"x"), ("ce_source", None), ("ce_time", None)]
+    post = msgspec.json.encode(post_uploaded(1, 1, "quiet"))
+    async with running_worker(settings, [greet_user]):
+        await _send(settings, "post.uploaded", post, headers)
+        await _send(settings, "user.created", msgspec.json.encode(user_created(7)), headers)
+        await eventually(lambda: ended(effects, 1))
+        await eventually(lambda: _is_counted(effects))
+
+
+async def _is_counted(engine: AsyncEngine) -> bool:
+    async with engine.connect() as connection:
+        found = await connection.execute(text("SELECT sum(next_offset) FROM tailrace.trending_sources"))
+        return bool(found.scalar_one() == 1)

@@ -153,3 +153,17 @@ async def test_the_ledger_has_room_for_this_month_and_the_next(ledger: Make, eng
     async with engine.connect() as connection:
         partitions = await connection.execute(text("SELECT count(*) FROM tailrace.task_run_months"))
         assert partitions.scalar_one() >= 3
+
+
+async def test_a_worker_that_took_a_run_over_from_itself_records_it_once(ledger: Make) -> None:
+    """Its lease lapsed while the database was away, and a rebalance delivered the command to it again."""
+    same = ledger("same", OVER)
+    first = await claimed(same, order())
+    second = await claimed(same, order())
+
+    with pytest.raises(LostClaim):
+        await record(same, first, Ending("parked", error="first", next_attempt=2, scheduled_for=datetime.now(UTC)))
+    await record(same, second)
+
+    (run,) = await runs(same.engine)
+    assert (run.state, run.takeovers) == ("done", 1)

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from streams import relay_sql
+from streams.db import direct_connection
 from streams.health import Health
 from streams.metrics import Metrics
 from streams.outbox import OutboxRow, put
@@ -104,8 +106,8 @@ async def test_a_row_is_published_when_it_is_due_and_not_before(settings: Settin
     ("poison", "reason"),
     [
         (row(topic="no.such.topic"), "is not one of ours"),
-        (row(payload=b"x" * 1_200_000), "takes no record of this size"),
-        (row(payload=b"x" * 3_000_000), "larger than the maximum request size"),
+        (row(payload=b"x" * 1_200_000), "too large for a record of this topic: 1200000 bytes"),
+        (row(payload=b"x" * 3_000_000), "too large for a record of this topic: 3000000 bytes"),
     ],
     ids=["unknown topic", "too large for the topic", "too large for any request"],
 )
@@ -191,3 +193,32 @@ async def test_emit_refuses_what_is_no_event(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         with pytest.raises(Exception, match="needs user_id in its data"):
             await connection.execute(text("SELECT tailrace.emit('user.created', '1', '{}')"))
+
+
+async def test_an_event_of_tomorrow_does_not_hold_back_those_of_today(settings: Settings, engine: AsyncEngine) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    users = [user_created(number, created_at=tomorrow) if number == 3 else user_created(number) for number in range(40)]
+
+    async with running_relay(settings):
+        await emit(engine, *users)
+        await eventually(lambda: nothing_left(engine))
+
+    assert len(await records_of(settings, "user.created")) == 40
+
+
+async def test_a_copy_that_is_put_again_while_it_is_published_is_not_lost(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    """The relay deletes a row only as it was when it was read."""
+    due = datetime.now(UTC)
+    async with engine.begin() as connection:
+        await put(connection, row(due_at=due, dedupe_key="live:1"))
+    (read,) = await left(engine)
+
+    async with engine.begin() as connection:
+        await put(connection, row(due_at=due + timedelta(minutes=1), dedupe_key="live:1"))
+    async with direct_connection(settings.database) as connection:
+        await connection.execute(relay_sql.DELETE, [read.id], [read.due_at])
+
+    (kept,) = await left(engine)
+    assert kept.due_at == due + timedelta(minutes=1)

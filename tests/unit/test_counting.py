@@ -24,7 +24,7 @@ class Logged:
     offset: int
     timestamp: int
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
     key: bytes | None = None
 
 
@@ -37,6 +37,8 @@ def logs(draw: st.DrawFn) -> list[Logged]:
         age = draw(st.sampled_from([0, 1, 59, 61, 60 * 24 * 9, -4, -7]))
         value = msgspec.json.encode(
             {
+                draw(st.sampled_from(["post_id"] * 9 + ["post"])): 1,
+                "created_at": "2026-11-22T10:00:00Z",
                 "author_id": draw(st.sampled_from([1, 2, "a"])),
                 "visibility": draw(st.sampled_from(["public", "public", "private"])),
                 "hashtags": draw(st.lists(st.sampled_from(["Cat", "cat", "#dog", "\u202ex", ""]), max_size=3)),
@@ -44,7 +46,8 @@ def logs(draw: st.DrawFn) -> list[Logged]:
             }
         )
         identity = draw(st.sampled_from([b"", b"e1", b"e2", b"e3"]))
-        headers = (("ce_id", identity),) if identity else ()
+        source = draw(st.sampled_from([(), (("ce_source", None),), (("ce_source", b"/other"),)]))
+        headers = (("ce_id", identity), *source) if identity else ()
         log.append(Logged(offset, NOW - age * MINUTE, draw(st.sampled_from([value] * 9 + [b"{", None])), headers))
     return log
 
@@ -74,7 +77,8 @@ def test_counts_are_those_of_a_recount_for_any_kills(log: list[Logged], cuts: li
 
 
 def test_late_and_future_events_are_stored_with_the_delta() -> None:
-    value = b'{"author_id": 1, "visibility": "public", "hashtags": ["x"]}'
+    post = {"post_id": 1, "author_id": 1, "visibility": "public", "created_at": "2026-01-01T00:00:00Z"}
+    value = msgspec.json.encode({**post, "hashtags": ["x"]})
     log = [Logged(0, NOW - 9 * 24 * 60 * MINUTE, value), Logged(1, NOW + 6 * MINUTE, value), Logged(2, NOW, value)]
 
     (delta,) = count(log, [])

@@ -151,3 +151,35 @@ def test_a_duration_that_was_written_is_read_back(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)
 
     assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("TAILRACE_SMTP__URL", "smtp://mail:abc", "user:password@host:port"),
+        ("TAILRACE_SMTP__URL", "smtps+starttls://mail", "smtp+starttls://"),
+        ("TAILRACE_SMTP__SENDER", "nobody", "Name <name@example.org>"),
+        ("TAILRACE_DATABASE__URL", "postgresql://u:s3cr/et@host:5432/d", "special characters of the password as %XX"),
+        ("TAILRACE_DATABASE__DIRECT_URL", "postgresql://u:s3cret@host:port/d", "host:port/database"),
+        ("TAILRACE_KAFKA__CA_FILE", "/nowhere/ca.pem", "no such file"),
+        ("TAILRACE_KAFKA__BOOTSTRAP_SERVERS", "kafka", "host:port, or several"),
+        ("TAILRACE_WORKER__LEASE", "0s", "more than 0"),
+        ("TAILRACE_BACKEND__TABLES", '{"usres": "x"}', "the nearest is 'users'"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_at_start(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load({name: value})
+
+    message = str(refused.value)
+    assert name in message
+    assert allowed in message
+    assert "s3cr" not in message
+
+
+def test_a_login_that_lacks_its_half_is_refused_and_the_password_not_shown() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load({"TAILRACE_KAFKA__SECURITY_PROTOCOL": "SASL_SSL", "TAILRACE_KAFKA__PASSWORD": "s3cret"})
+
+    assert "TAILRACE_KAFKA__USERNAME" in str(refused.value)
+    assert "s3cret" not in str(refused.value)

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.clock import Clock
 from streams.metrics import Metrics
 from streams.records import Delivery, Record
 from streams.watermark import Place, Watermark
@@ -15,7 +16,7 @@ class Consumer:
         self.acknowledged: list[int] = []
         self.paused: list[Place] = []
         self.resumed: list[Place] = []
-        self.watermark = Watermark(limit, Metrics(), self.paused.append, self.resumed.append)
+        self.watermark = Watermark(limit, Metrics(), self.paused.append, self.resumed.append, Clock())
 
     def take(self, offset: int, partition: int = 0) -> Delivery:
         record = Record("queue.emails", partition, offset, None, b"", [], 0)

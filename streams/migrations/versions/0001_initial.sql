@@ -34,7 +34,9 @@ SELECT to_date(right(inhrelid::regclass::text, 6), 'YYYYMM') AS from_day,
   FROM pg_inherits WHERE inhparent = 'tailrace.task_runs'::regclass
 -- ;
 -- Make room for every month from the one of first_day to the one of last_day.
-CREATE FUNCTION tailrace.ensure_months(first_day date, last_day date) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION tailrace.ensure_months(first_day date, last_day date) RETURNS void LANGUAGE plpgsql
+    -- A new partition locks the table for a moment; behind a long transaction every claim would wait with it.
+    SET lock_timeout = '2s' AS $$
 DECLARE
     month_start date := date_trunc('month', first_day);
 BEGIN
@@ -87,8 +89,8 @@ $$
 CREATE FUNCTION tailrace.natural_id(type text, data jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT type || ':' || CASE type
         WHEN 'user.created' THEN data ->> 'user_id'
-        WHEN 'post.uploaded' THEN concat_ws(':', data ->> 'post_id',
-            coalesce(nullif(data ->> 'image', ''), nullif(data ->> 'video', '')))
+        WHEN 'post.uploaded' THEN (data ->> 'post_id')
+            || coalesce(':' || coalesce(nullif(data ->> 'image', ''), nullif(data ->> 'video', '')), '')
         WHEN 'post.tagged' THEN (data ->> 'post_id') || ':' || coalesce((
             SELECT string_agg(tag, ',' ORDER BY tag COLLATE "C") FROM jsonb_array_elements_text(data -> 'hashtags') AS t (tag)), '')
         END

@@ -41,6 +41,7 @@ END
 $$;
 CREATE FUNCTION tailrace.ensure_months(first_day date, last_day date) RETURNS void
     LANGUAGE plpgsql
+    SET lock_timeout TO '2s'
     AS $$
 DECLARE
     month_start date := date_trunc('month', first_day);
@@ -63,8 +64,8 @@ CREATE FUNCTION tailrace.natural_id(type text, data jsonb) RETURNS text
     AS $$
     SELECT type || ':' || CASE type
         WHEN 'user.created' THEN data ->> 'user_id'
-        WHEN 'post.uploaded' THEN concat_ws(':', data ->> 'post_id',
-            coalesce(nullif(data ->> 'image', ''), nullif(data ->> 'video', '')))
+        WHEN 'post.uploaded' THEN (data ->> 'post_id')
+            || coalesce(':' || coalesce(nullif(data ->> 'image', ''), nullif(data ->> 'video', '')), '')
         WHEN 'post.tagged' THEN (data ->> 'post_id') || ':' || coalesce((
             SELECT string_agg(tag, ',' ORDER BY tag COLLATE "C") FROM jsonb_array_elements_text(data -> 'hashtags') AS t (tag)), '')
         END

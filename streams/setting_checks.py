@@ -1,0 +1,68 @@
+"""What a setting's type alone cannot say: addresses whose parts must be there, files that must be.
+
+Each check returns the value or raises ``ValueError`` that says what is allowed and never shows a password.
+"""
+
+from datetime import timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DATABASE_FORM = "postgresql://user:password@host:port/database, with special characters of the password as %XX"
+MAIL_FORM = "smtp://, smtps:// or smtp+starttls://, then user:password@host:port, special characters as %XX"
+
+
+def checked_database_url(url: str) -> str:
+    """A URL of PostgreSQL."""
+    return _checked_url(url, ("postgresql", "postgres"), DATABASE_FORM)
+
+
+def checked_mail_url(url: str) -> str:
+    """A URL of a mail server."""
+    checked = _checked_url(url, ("smtp", "smtps", "smtp+starttls"), MAIL_FORM)
+    if urlsplit(url).path.strip("/"):
+        raise ValueError(f"write {MAIL_FORM}; nothing follows the port")
+    return checked
+
+
+def checked_servers(servers: str) -> str:
+    """Addresses of brokers, with commas between."""
+    for server in servers.split(","):
+        host, colon, port = server.strip().rpartition(":")
+        if not (host and colon and port.isdigit() and 0 < int(port) < 65536):
+            raise ValueError("write host:port, or several with commas between")
+    return servers
+
+
+def checked_sender(sender: str) -> str:
+    """``Name <address>``, or an address."""
+    local, at, domain = parseaddr(sender)[1].rpartition("@")
+    if not (local and at and domain):
+        raise ValueError("write Name <name@example.org>")
+    return sender
+
+
+def checked_file(path: Path) -> Path:
+    """A file that can be read."""
+    if not path.is_file():
+        raise ValueError("no such file")
+    return path
+
+
+def checked_positive(duration: timedelta) -> timedelta:
+    """More than nothing."""
+    if duration <= timedelta(0):
+        raise ValueError("must be more than 0")
+    return duration
+
+
+def _checked_url(url: str, schemes: tuple[str, ...], form: str) -> str:
+    # Not the parser's own message: it quotes parts of the URL.
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(f"write {form}")
+    return url
