@@ -1,11 +1,18 @@
 """Greets a new user by mail, once for ever."""
 
+from datetime import timedelta
+
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import Id, UserCreated
+from streams.mail import deliveries
 from streams.mail.recipients import Recipient, find_recipient
 from streams.mail.template import WELCOME, Mail
-from streams.task import Context, Outcome, Skip, task
+from streams.task import Context, Effect, Outcome, RetryPolicy, Skip, task
+
+THROUGH_AN_OUTAGE = RetryPolicy(max_attempts=8, first=timedelta(seconds=30), factor=2.5)
+"""Half a minute, then longer and longer, for three hours and a half: mail servers are mended within hours."""
 
 
 class WelcomeEmail(msgspec.Struct, frozen=True):
@@ -18,7 +25,15 @@ def _of(user: UserCreated) -> WelcomeEmail:
     return WelcomeEmail(user.user_id)
 
 
-@task(queue="emails", on=UserCreated, args=_of)
+def _leave_in_doubt(args: WelcomeEmail, reason: str) -> Effect:
+    async def row(connection: AsyncConnection) -> None:
+        user_id = str(args.user_id)
+        await deliveries.give_up(connection, WELCOME, user_id, _cause(user_id))
+
+    return row
+
+
+@task(queue="emails", on=UserCreated, args=_of, retry=THROUGH_AN_OUTAGE, on_dead=_leave_in_doubt)
 async def send_welcome_email(args: WelcomeEmail, ctx: Context) -> Outcome:
     """A user who joined long ago gets none: a backfill or a replay of old events mails nobody."""
     user = await find_recipient(ctx.engine, ctx.backend, args.user_id)
@@ -35,4 +50,8 @@ async def send_welcome_email(args: WelcomeEmail, ctx: Context) -> Outcome:
 
 def _mail(user: Recipient) -> Mail:
     values = {"name": user.name, "username": user.username}
-    return Mail(WELCOME, user.user_id, cause=f"user:{user.user_id}", recipient=user.email, values=values)
+    return Mail(WELCOME, user.user_id, _cause(user.user_id), recipient=user.email, values=values)
+
+
+def _cause(user_id: str) -> str:
+    return f"user:{user_id}"

@@ -20,6 +20,7 @@ from schemas.commands import Command
 from schemas.events import FACTS
 from schemas.topics import QUEUES
 from streams.clock import Clock
+from streams.database_probe import DatabaseProbe
 from streams.db import engine_for
 from streams.dead_letters import DeadLetters
 from streams.faust_shell import FaustShell
@@ -60,6 +61,7 @@ class Parts:
     counter: Counter
     shell: FaustShell
     stall_watch: StallWatch
+    database_probe: DatabaseProbe
     health: Health
     metrics: Metrics
 
@@ -102,11 +104,17 @@ def _assemble(
     stall_watch = StallWatch(settings.kafka, watermark, shell.assignment, shell.position, clock)
     counter = Counter(settings, TrendingStore(engine), metrics, health.progress("trending counter"))
     relay = Relay(settings, metrics, health.progress("relay"))
-    for name, check in (("consumer group", shell), ("consumer", stall_watch), ("trending sources", counter)):
-        health.add(name, check.problem)
+    probe = DatabaseProbe(engine, settings.database)
+    for name, problem in (
+        ("database", probe.problem),
+        ("consumer group", shell.problem),
+        ("consumer", stall_watch.problem),
+        ("trending sources", counter.problem),
+    ):
+        health.add(name, problem)
     shell.connect(watermark, dict.fromkeys(FACTS, router.put) | {topic: r.put for topic, r in runners.items()})
     working = (ledger, watermark, pipeline, router, runners, relay, counter)
-    return Parts(settings, engine, *working, shell, stall_watch, health, metrics)
+    return Parts(settings, engine, *working, shell, stall_watch, probe, health, metrics)
 
 
 def _concurrency(settings: Settings, queue: str) -> int:

@@ -23,13 +23,13 @@ def worker() -> None:
     """Run the tasks: router, queues, relay and trending counter."""
     import uvloop
 
-    from streams.web.health_routes import CannotServe
+    from streams.starting import CannotStart
     from streams.worker import WorkerFailed, run_worker
 
     settings = load_settings()
     try:
         uvloop.run(run_worker(settings))
-    except (CannotServe, WorkerFailed) as error:
+    except (CannotStart, WorkerFailed) as error:
         sys.exit(f"tailrace worker: {error}")
 
 
@@ -38,13 +38,13 @@ def serve() -> None:
     """Run the HTTP server: live trends, the page, health."""
     import uvloop
 
-    from streams.web.health_routes import CannotServe
+    from streams.starting import CannotStart
     from streams.web.server import serve as run_server
 
     settings = load_settings()
     try:
         uvloop.run(run_server(settings))
-    except CannotServe as error:
+    except CannotStart as error:
         sys.exit(f"tailrace serve: {error}")
 
 

@@ -26,7 +26,7 @@ class DurationType(click.ParamType):
 
 DATA = click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Folder of the stack's data.  [default: the user's data folder]",
 )
 

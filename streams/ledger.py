@@ -161,9 +161,8 @@ class Ledger:
             raise LostClaim(f"run {claim.id} attempt {claim.attempt} is no longer {claim.worker}'s")
 
     async def hold(self, connection: AsyncConnection, claim: Claim) -> None:
-        """Make sure, until the caller's COMMIT, that the run is ours. Raises ``LostClaim``."""
-        if (await connection.execute(sql.HOLD, claim.key)).first() is None:
-            raise LostClaim(f"run {claim.id} attempt {claim.attempt} is no longer {claim.worker}'s")
+        """As ``hold``, for those who are handed a ledger."""
+        await hold(connection, claim)
 
     async def renew(self, claims: Sequence[Claim]) -> None:
         """Extend the leases of what runs."""
@@ -202,6 +201,12 @@ class Ledger:
         """Give back a claim that was not started."""
         async with autocommit(self.engine) as connection:
             await connection.execute(sql.RELEASE, claim.key)
+
+
+async def hold(connection: AsyncConnection, claim: Claim) -> None:
+    """Make sure, until the caller's COMMIT, that the run is this claim's. Raises ``LostClaim``."""
+    if (await connection.execute(sql.HOLD, claim.key)).first() is None:
+        raise LostClaim(f"run {claim.id} attempt {claim.attempt} is no longer {claim.worker}'s")
 
 
 def _answer(command: Command, row: Any) -> Answer:

@@ -24,32 +24,41 @@ class QueueRunner:
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue()
         self._free = asyncio.Semaphore(concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._admitting: asyncio.Task[None] | None = None
 
     def put(self, delivery: Delivery) -> None:
         """Never waits: the watermark's cap bounds what arrives."""
         self._waiting.put_nowait(delivery)
 
     async def run(self) -> None:
-        """Admit and start runs, for ever."""
+        """Admit and start runs, until cancelled; a batch that is being claimed then is still started."""
         while True:
             batch = await self._next_batch()
-            runs = await self._pipeline.admit(batch)
-            for _ in range(len(batch) - len(runs)):
-                self._free.release()
-            for run in runs:
-                task = asyncio.create_task(self._run(run), name=f"run {run.task.name} {run.command.id}")
-                self._tasks.add(task)
-                task.add_done_callback(self._ended)
+            self._admitting = asyncio.create_task(self._admit(batch))
+            await asyncio.shield(self._admitting)
 
     async def finish(self, within: timedelta) -> None:
-        """Let what runs end within this time; what still runs then is stopped and given back."""
+        """Let what is claimed and runs end within this time; what still runs then is stopped and given back."""
+        deadline = asyncio.get_running_loop().time() + within.total_seconds()
+        if self._admitting:
+            await asyncio.wait([self._admitting], timeout=within.total_seconds())
+            self._admitting.cancel()
         if not self._tasks:
             return
-        await asyncio.wait(self._tasks, timeout=within.total_seconds())
+        await asyncio.wait(self._tasks, timeout=max(0, deadline - asyncio.get_running_loop().time()))
         late = list(self._tasks)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+    async def _admit(self, batch: list[Delivery]) -> None:
+        runs = await self._pipeline.admit(batch)
+        for _ in range(len(batch) - len(runs)):
+            self._free.release()
+        for run in runs:
+            task = asyncio.create_task(self._run(run), name=f"run {run.task.name} {run.command.id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
 
     async def _next_batch(self) -> list[Delivery]:
         """At least one live delivery, and as many more as can start now. Takes a free place for each."""

@@ -31,6 +31,8 @@ class Group(BaseModel):
 
 
 class Kafka(Group):
+    """Where the brokers are, and how we log in. With SASL, user and password are needed."""
+
     bootstrap_servers: Annotated[str, AfterValidator(check.checked_servers)] = "127.0.0.1:9092"
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group")
     replication_factor: int = Field(1, ge=1)
@@ -67,7 +69,7 @@ class Media(Group):
     max_bytes: int = Field(16_000_000, ge=1)
     max_pixels: int = Field(25_000_000, ge=1)
     processes: int = Field(2, ge=1, le=64)
-    timeout: Duration = timedelta(seconds=30)
+    timeout: Duration = Field(timedelta(seconds=30), description="processor time of one picture")
     max_memory_mb: int = Field(1024, ge=256, description="address space of one process that decodes")
 
 

@@ -24,7 +24,7 @@ async def check_mail(settings: Settings) -> tuple[str | None, dict[str, Any]]:
     )
     try:
         async with client:
-            facts["says"] = (await client.ehlo()).message.partition("\n")[0]
+            facts["says"] = (await client.ehlo()).message.encode(errors="replace").decode().partition("\n")[0]
     except SMTPAuthenticationError as error:
         return f"refuses the login ({error.message}); check user and password in TAILRACE_SMTP__URL", facts
     except (SMTPException, OSError, TimeoutError) as error:

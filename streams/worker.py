@@ -14,12 +14,11 @@ from streams.kafka_client import wait_for_broker
 from streams.outbox_gauges import measure_outbox
 from streams.periodic import every
 from streams.settings import Settings
-from streams.topics import missing_topics
+from streams.starting import require_schema, require_topics, stopped_by_signals
 from streams.trending.archive import archive
 from streams.trending.store import TrendingStore
-from streams.web.health_routes import CannotServe, add_health_routes, start_site
+from streams.web.health_routes import add_health_routes, start_site
 from streams.web.middleware import new_application
-from streams.web.server import require_schema, stopped_by_signals
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +28,7 @@ class WorkerFailed(Exception):
 
 
 async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT. Raises ``CannotServe`` if it cannot begin, ``WorkerFailed`` if it cannot go on."""
+    """Work until SIGTERM or SIGINT. Raises ``CannotStart`` if it cannot begin, ``WorkerFailed`` if it cannot go on."""
     with stopped_by_signals() as stopped:
         engine = engine_for(settings.database)
         try:
@@ -42,14 +41,6 @@ async def run_worker(settings: Settings) -> None:
         async with worker_parts(settings) as parts:
             await _serve_health(stopped, parts)
     log.info("worker stopped")
-
-
-async def require_topics(settings: Settings) -> None:
-    """Raises ``CannotServe`` unless every topic is there: a group without topics would wait for ever."""
-    missing = await missing_topics(settings)
-    if missing:
-        names = ", ".join(topic.name for topic in missing[:3])
-        raise CannotServe(f"{len(missing)} topics are missing ({names}, ...); run `tailrace migrate`")
 
 
 async def _serve_health(stopped: asyncio.Event, parts: Parts) -> None:
@@ -125,6 +116,7 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:
 
     return {
         "router": parts.router.run(),
+        "database": parts.database_probe.run(),
         "relay": parts.relay.run(),
         "counter": parts.counter.run(),
         "the consumer": _give_up_when_stalled(parts),

@@ -1,5 +1,8 @@
-"""One run of a task as the pipeline has it, without Kafka: claim, perform, effect and record in one transaction."""
+"""One run of a task as the worker has it, without a broker: claimed, performed and recorded by the real ledger
+and recorder.
+"""
 
+import random
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,25 +14,33 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 import structlog
+from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.backend import BackendTables, backend_tables
 from schemas.commands import Command, command_id
 from schemas.envelope import Identity
+from schemas.topics import QUEUE_BY_NAME
+from streams.clock import Clock
+from streams.dead_letters import DeadLetters
 from streams.devstack.processes import free_port
 from streams.devstack.smtp_sink import SmtpSink
-from streams.ledger import Claim, Ending, Ledger, Order
+from streams.kafka_client import producer_for
+from streams.ledger import Claim, Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
+from streams.recorder import Recorder
+from streams.records import Delivery, Record
+from streams.runs import Received, Run
 from streams.settings import Settings
-from streams.task import Context, Done, Outcome, Skip, Task
-
-STATES = {"Done": "done", "Skip": "skipped", "Retry": "parked", "Dead": "dead"}
+from streams.task import Context, Outcome, Task
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """What tasks need, on a database and a mail server of the test's own."""
+    """What tasks need, on a database and a mail server of the test's own. ``producer`` is never started: what
+    follows from a run goes through the outbox.
+    """
 
     settings: Settings
     engine: AsyncEngine
@@ -37,6 +48,7 @@ class Workshop:
     sink: SmtpSink
     renderer: Renderer
     ledger: Ledger
+    producer: AIOKafkaProducer
     now: Callable[[], datetime]
 
     def as_worker(self, name: str) -> "Workshop":
@@ -62,37 +74,29 @@ class Workshop:
             found = await connection.execute(table.select().order_by(*table.primary_key.columns))
             return [dict(row) for row in found.mappings()]
 
-    async def claim(self, task: Task, args: object, *, cause: str = "1", attempt: int = 1) -> Claim:
+    async def claim(self, task: Task, args: object, *, cause: str = "1", attempt: int = 1) -> Run:
         """This worker's claim on the command; fails where it is not to be had."""
-        identity = Identity("/test", "test", cause)
-        names = msgspec.to_builtins(args)
-        run_id = command_id(identity, task.name)
-        command = Command(id=run_id, task=task.name, args=names, caused_at=NOON, cause=identity, attempt=attempt)
-        (answer,) = await self.ledger.claim([Order(command, task.queue, NOON)])
+        received = _received(task, args, cause, attempt)
+        (answer,) = await self.ledger.claim([received.order])
         assert isinstance(answer, Claim), answer
-        return answer
+        return Run(received, answer, NOON)
 
-    async def perform(self, task: Task, args: object, claim: Claim) -> Outcome:
-        """What the task says, its arguments gone through JSON as on Kafka."""
-        names = msgspec.json.decode(msgspec.json.encode(args))
-        identity = Identity("/test", "test", "1")
-        command = Command(
-            id=claim.id, task=task.name, args=names, caused_at=NOON, cause=identity, attempt=claim.attempt
-        )
-        return await task.handler(msgspec.convert(names, task.args_type), self._context(command, claim))
+    async def perform(self, run: Run) -> Outcome:
+        """What the task says."""
+        args = msgspec.convert(run.command.args, run.task.args_type)
+        return await run.task.handler(args, self._context(run.command, run.claim))
 
-    async def record(self, claim: Claim, outcome: Outcome) -> None:
-        """Effect and record in one transaction."""
-        async with self.engine.begin() as connection:
-            if isinstance(outcome, Done | Skip) and outcome.effect:
-                await outcome.effect(connection)
-            await self.ledger.record(connection, claim, _ending(claim, outcome))
+    async def record(self, run: Run, outcome: Outcome) -> str:
+        """Effect and record in one transaction, by the worker's own code: the state that it comes to."""
+        letters = DeadLetters(self.settings.kafka, self.producer, Clock())
+        recorder = Recorder(self.engine, self.ledger, letters, Clock(), random.Random(1))
+        return await recorder.record(run, outcome)
 
     async def run(self, task: Task, args: object, *, cause: str = "1", attempt: int = 1) -> Outcome:
         """All of it."""
-        claim = await self.claim(task, args, cause=cause, attempt=attempt)
-        outcome = await self.perform(task, args, claim)
-        await self.record(claim, outcome)
+        run = await self.claim(task, args, cause=cause, attempt=attempt)
+        outcome = await self.perform(run)
+        await self.record(run, outcome)
         return outcome
 
     def _context(self, command: Command, claim: Claim) -> Context:
@@ -113,12 +117,15 @@ NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 """Some time in a month that the ledger has."""
 
 
-def _ending(claim: Claim, outcome: Outcome) -> Ending:
-    state = STATES[type(outcome).__name__]
-    if state == "parked":
-        return Ending(state, next_attempt=claim.attempt + 1, scheduled_for=NOON)
-    result = msgspec.to_builtins(outcome.result) if isinstance(outcome, Done) else {}
-    return Ending(state, outcome=result)
+def _received(task: Task, args: object, cause: str, attempt: int) -> Received:
+    """The command of this task as it comes off its queue."""
+    identity = Identity("/test", "test", cause)
+    names = msgspec.json.decode(msgspec.json.encode(args))
+    run_id = command_id(identity, task.name)
+    command = Command(id=run_id, task=task.name, args=names, caused_at=NOON, cause=identity, attempt=attempt)
+    topic, value = QUEUE_BY_NAME[task.queue].topic, msgspec.json.encode(command)
+    record = Record(topic, 0, 0, None, value, [], int(NOON.timestamp() * 1000))
+    return Received(Delivery(record, lambda: None), command, task)
 
 
 @asynccontextmanager
@@ -129,9 +136,10 @@ async def workshop(settings: Settings, engine: AsyncEngine, folder: Path) -> Asy
     smtp = settings.smtp.model_copy(update={"url": sink.url, "timeout": timedelta(seconds=5)})
     changed = settings.model_copy(update={"smtp": smtp})
     renderer = Renderer(changed.media)
-    ledger = Ledger(engine, "w1", timedelta(seconds=30))
+    ledger, producer = Ledger(engine, "w1", timedelta(seconds=30)), producer_for(settings.kafka)
     try:
-        yield Workshop(changed, engine, backend_tables(), sink, renderer, ledger, lambda: NOON)
+        yield Workshop(changed, engine, backend_tables(), sink, renderer, ledger, producer, lambda: NOON)
     finally:
+        await producer.stop()
         await renderer.close()
         await sink.stop()

@@ -40,7 +40,8 @@ async def running(command: str, environment: Environment, logs: Path, *, wait: b
     """``tailrace worker`` or ``tailrace serve``; ready when it is yielded, stopped (or dead already) at the end."""
     port = free_port()
     setting = {"worker": "TAILRACE_WORKER__PORT", "serve": "TAILRACE_HTTP__PORT"}[command]
-    variables = {**os.environ, **environment, setting: str(port)}
+    own = {setting: str(port), "TAILRACE_WORKER__DATA": str(logs / f"data-{port}")}
+    variables = {**os.environ, **environment, **own}
     argv = (sys.executable, "-m", "streams.cli", command)
     child = await Child.start(Program(command, argv, logs / f"{command}.log", variables))
     process = Running(child, port)

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import shutil
 import sys
 import uuid
 from dataclasses import replace
@@ -14,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streams.devstack.jars import locked_jars, missing_jars
+from streams.devstack.leftovers import remove_tree
 from streams.devstack.processes import Child, Program, clean_environment, run_to_end
 from streams.devstack.readiness import Tell, until_ready
 
@@ -82,6 +82,11 @@ class Kafka:
     def pid(self) -> int | None:
         return self._child.pid if self._child else None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Of the last broker; None while it runs."""
+        return self._child.exit_code if self._child else None
+
     async def start(self) -> None:
         """Start it; fetch its jars and format its folder the first time. The broker is up on return."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +128,7 @@ class Kafka:
 
     async def _format(self) -> None:
         """Format a folder aside and rename it, so that a half-formatted one is never used."""
-        shutil.rmtree(self._folder / "logs.new", ignore_errors=True)
+        remove_tree(self._folder / "logs.new")
         # Kafka refuses ids that begin with a dash.
         cluster = base64.urlsafe_b64encode(b"\x01" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         configuration = str(self._configuration("logs.new"))

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import sys
 from datetime import timedelta
@@ -15,6 +14,7 @@ import asyncpg
 
 from streams.devstack.errors import DevStackError, last_lines
 from streams.devstack.launcher import NOBODY
+from streams.devstack.leftovers import remove_tree
 from streams.devstack.processes import Child, Identity, Program, clean_environment, run_to_end
 from streams.devstack.readiness import Tell, until_ready
 
@@ -65,10 +65,16 @@ class Postgres:
             self._tell("postgres", "creating the data folder")
             await self._initdb()
         self._tell("postgres", "starting")
-        async with asyncio.timeout((START_DEADLINE + HANDOVER).total_seconds()):
-            while not await self._started():
-                self._tell("postgres", "waiting for its predecessor to end")
-        await self._ensure_database()
+        deadline = (START_DEADLINE + HANDOVER).total_seconds()
+        try:
+            async with asyncio.timeout(deadline):
+                while not await self._started():
+                    self._tell("postgres", "waiting for its predecessor to end")
+                await self._ensure_database()
+        except TimeoutError as error:
+            advice = "If the machine is busy, try again; if another postgres runs in this folder, end it."
+            end = f"{self._log} ends:\n{last_lines(self._log)}"
+            raise DevStackError(f"postgres was not ready after {deadline:.0f} s. {advice} {end}") from error
         self._tell("postgres", "ready")
 
     async def stop(self, grace: timedelta) -> None:
@@ -91,7 +97,7 @@ class Postgres:
 
     async def _initdb(self) -> None:
         scratch = self._folder / "18.new"
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove_tree(scratch)
         self._password.unlink(missing_ok=True)
         self._password.touch(0o600)
         self._password.write_text(secrets.token_hex(16))

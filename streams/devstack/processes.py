@@ -98,7 +98,8 @@ class Child:
     def failure(self, doing: str) -> DevStackError:
         """The error that says that it ended while ``doing``, with the end of its log."""
         name, log = self.program.name, self.program.log
-        return DevStackError(f"{name} {doing} (exit code {self.exit_code}). {log} ends:\n{last_lines(log)}")
+        how = "it still runs" if self.exit_code is None else f"exit code {self.exit_code}"
+        return DevStackError(f"{name} {doing} ({how}). {log} ends:\n{last_lines(log)}")
 
 
 async def run_to_end(program: Program) -> None:

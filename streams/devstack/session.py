@@ -14,6 +14,7 @@ from streams.devstack.aot import train
 from streams.devstack.children import KeptRunning, tailrace
 from streams.devstack.display import Display
 from streams.devstack.drain import drained
+from streams.devstack.environment import for_programs
 from streams.devstack.errors import DevStackError
 from streams.devstack.local_http import LocalHttp
 from streams.devstack.news import News
@@ -41,12 +42,15 @@ class Session:
         self._children: list[KeptRunning] = []
         self._background: list[asyncio.Task[None]] = []
         self._since = datetime.now(UTC)
-        self._with_traffic = False
+        self._living: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Session":
         self._http_port, self._worker_port = self._choose_port(), self._stack.claims.take(WORKER_PORT)
         ours = self._stack.environment() | {"TAILRACE_HTTP__PORT": str(self._http_port)}
-        self._environment = self._environ | ours | {"TAILRACE_WORKER__PORT": str(self._worker_port)}
+        worker_port = {"TAILRACE_WORKER__PORT": str(self._worker_port)}
+        self._environment, aside = for_programs(self._environ, ours | worker_port)
+        if aside:
+            self._display.line("note", f"up uses its own servers; set aside of your settings: {', '.join(aside)}")
         self._settings = Settings.load(self._environment)
         # Another worker that is started with this environment takes a port of its own.
         self._stack.announce(ours | {"TAILRACE_WORKER__PORT": "0"}, self.address)
@@ -80,9 +84,8 @@ class Session:
         await all_or_none(migrate(self._stack.database_url), self._create_topics())
         self._display.step("tailrace", "creating the sample backend")
         await create_sample(self._engine, self._tables, self._stack.media_root)
-        self._with_traffic = with_traffic
         if with_traffic:
-            self._start(self._traffic.run(lambda message: self._display.line("error", message)))
+            self._living = self._start(self._traffic.run(lambda message: self._display.line("error", message)))
         self._start(self._news.run())
 
     async def start_children(self, *, with_worker: bool) -> None:
@@ -112,6 +115,9 @@ class Session:
         """Go on for so long, stop the traffic, wait until all is done and print the summary; the exit code."""
         await self._watch(duration)
         self._traffic.stop()
+        if self._living:
+            # What it commits until then is to be done too.
+            await self._living
         self._display.line("draining", "the sample backend is quiet now")
         emitted, since = self._traffic.emitted, self._since
         left = await drained(
@@ -124,7 +130,7 @@ class Session:
         )
         await self._news.look()
         answer = await self._http.top_tags(self._http_port)
-        firsts, traffic = self._news.firsts, self._with_traffic
+        firsts, traffic = self._news.firsts, self._living is not None
         summary = await summarise(self._engine, emitted, left, since, answer, firsts, with_traffic=traffic)
         self._display.show(*summary.lines())
         return 1 if summary.failures() else 0
@@ -154,11 +160,15 @@ class Session:
                 top = ", ".join(f"#{entry['tag']} {entry['uses']}" for entry in answer["tags"])
                 self._display.line("trend", top)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         self._background.append(asyncio.create_task(work))
+        return self._background[-1]
 
     def _child(self, name: str, port: int, health: str) -> KeptRunning:
-        program = tailrace(name, self._environment, self._stack.logs)
+        # Not a temporary folder: a worker that is killed would leave it.
+        own = self._stack.workers / name
+        own.mkdir(parents=True, exist_ok=True)
+        program = tailrace(name, self._environment | {"TAILRACE_WORKER__DATA": str(own)}, self._stack.logs)
         address = f"http://127.0.0.1:{port}{health}"
         return KeptRunning(program, address, self._http, lambda message: self._display.line("error", message))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.devstack.display import Display
-from streams.devstack.errors import DevStackError
+from streams.devstack.errors import DevStackError, trouble_with_the_disk
 from streams.devstack.stack import Stack
 
 if TYPE_CHECKING:
@@ -52,6 +52,13 @@ async def up(options: UpOptions) -> int:
     except DevStackError as error:
         display.started()
         display.line("error", str(error))
+        return 1
+    except Exception as error:
+        trouble = trouble_with_the_disk(error)
+        if trouble is None:
+            raise
+        display.started()
+        display.line("error", trouble)
         return 1
     finally:
         display.started()

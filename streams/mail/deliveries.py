@@ -1,7 +1,10 @@
 """Every statement on ``tailrace.mail_deliveries``: one row for each mail that there is or ever was to be.
 
 ``intent`` -> ``sending`` -> ``sent``; back to ``intent`` when the server certainly has no mail; ``refused``
-when it never will; ``uncertain`` when it may have one and the template's policy is to hold.
+when it never will; ``uncertain`` when it may have one and nobody goes on: the template's policy is to hold, or
+the last attempt has ended.
+
+Whoever locks a row of the ledger as well locks that first, so that no two wait for each other.
 """
 
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streams.ledger import Claim
-from streams.mail.template import Mail
+from streams.mail.template import Mail, Template
 
 # Make the row if there is none.
 INSERT = text("""
@@ -44,8 +47,18 @@ TAKE = text("""
 # An earlier attempt ended while the server may have taken the mail.
 DOUBT = text("""
     UPDATE tailrace.mail_deliveries
-       SET uncertain = uncertain + 1, state = :state, updated_at = clock_timestamp()
+       SET uncertain = uncertain + 1, state = 'uncertain', updated_at = clock_timestamp()
      WHERE template = :template AND user_id = :user_id AND cause = :cause AND state = 'sending'
+""")
+
+# The last attempt ended while the server may have taken the mail. Not where the run that has it goes on.
+GIVE_UP = text("""
+    UPDATE tailrace.mail_deliveries AS delivery
+       SET uncertain = uncertain + 1, state = 'uncertain', updated_at = clock_timestamp()
+     WHERE template = :template AND user_id = :user_id AND cause = :cause AND state = 'sending'
+       AND NOT EXISTS (
+               SELECT 1 FROM tailrace.task_runs AS run
+                WHERE run.id = delivery.run_id AND run.state IN ('queued', 'running', 'parked'))
 """)
 
 # One step of the attempt that has the row; no row if another has taken it.
@@ -97,9 +110,14 @@ async def take(connection: AsyncConnection, turn: Turn, subject: str) -> None:
     await connection.execute(TAKE, {**turn.values, "recipient": turn.mail.recipient, "subject": subject})
 
 
-async def count_doubt(connection: AsyncConnection, turn: Turn, state: str) -> None:
-    """Count that a copy may be out, and go on from ``state``."""
-    await connection.execute(DOUBT, {**turn.mail.key, "state": state})
+async def count_doubt(connection: AsyncConnection, turn: Turn) -> None:
+    """Count that a copy may be out."""
+    await connection.execute(DOUBT, turn.mail.key)
+
+
+async def give_up(connection: AsyncConnection, template: Template, user_id: str, cause: str) -> None:
+    """The run of this mail is dead, which the caller's transaction has recorded: say so if a copy may be out."""
+    await connection.execute(GIVE_UP, {"template": template.name, "user_id": user_id, "cause": cause})
 
 
 async def move(connection: AsyncConnection, turn: Turn, to: str, *from_states: str) -> bool:

@@ -56,7 +56,7 @@ class Mailer:
         except Permanent as error:
             await self._move(turn, "refused", "intent", "sending")
             return Dead(str(error))
-        return Done({"message_id": self._message_id(mail)}, effect=_sent(turn))
+        return Done({"message_id": self._message_id(mail)}, effect=self._sent(turn))
 
     async def _intend(self, turn: Turn, text: Text) -> Outcome | None:
         """Commit that this attempt sends the mail; or why it does not."""
@@ -66,15 +66,12 @@ class Mailer:
             found = await deliveries.find_or_make(connection, turn, message, text.subject)
             if found.state == "sent":
                 return Skip(f"the mail {message} was sent before")
-            if found.state == "uncertain":
-                return _held(message)
             if found.state == "sending":
                 if found.with_another:
                     return Retry("another run is sending this mail")
-                resend = turn.mail.template.in_doubt == "resend"
-                await deliveries.count_doubt(connection, turn, "intent" if resend else "uncertain")
-                if not resend:
-                    return _held(message)
+                await deliveries.count_doubt(connection, turn)
+            if found.state in ("sending", "uncertain") and turn.mail.template.in_doubt == "hold":
+                return _held(message)
             await deliveries.take(connection, turn, text.subject)
             return None
 
@@ -94,18 +91,17 @@ class Mailer:
         async with self._engine.begin() as connection:
             await deliveries.move(connection, turn, to, *from_states)
 
+    def _sent(self, turn: Turn) -> Effect:
+        async def effect(connection: AsyncConnection) -> None:
+            await self._ledger.hold(connection, turn.claim)
+            if not await deliveries.move(connection, turn, "sent", "sending"):
+                raise TakenByAnother("the mail's row is no longer this attempt's")
+
+        return effect
+
     def _message_id(self, mail: Mail) -> str:
         return message_id(mail, self._domain)
 
 
 def _held(message: str) -> Skip:
     return Skip(f"held: an earlier attempt may have sent the mail {message}")
-
-
-def _sent(turn: Turn) -> Effect:
-    async def effect(connection: AsyncConnection) -> None:
-        # "sent" as well: this effect runs again where the answer to its COMMIT was lost.
-        if not await deliveries.move(connection, turn, "sent", "sending", "sent"):
-            raise TakenByAnother("the mail's row is no longer this attempt's")
-
-    return effect

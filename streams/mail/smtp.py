@@ -15,6 +15,9 @@ from streams.settings import Smtp
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 GOODBYE_SECONDS = 2.0
 
+ABOUT_US = {530, 534, 535, 538}
+"""Whatever they answer, they ask for encryption or a login: no fault of the mail. Source: RFC 4954, section 6."""
+
 
 @dataclass(frozen=True)
 class ServerAddress:
@@ -91,6 +94,10 @@ class MailServer:
     async def _address_to(self, client: SMTP, recipient: str) -> None:
         try:
             await client.mail(self._sender)
+        except (SMTPException, OSError) as error:
+            # Nothing of this mail has been said yet: it is about encryption, login or sender of every mail.
+            raise _of_every_mail(error, self._sender) from error
+        try:
             await client.rcpt(recipient)
         except (SMTPException, OSError) as error:
             raise _refusal(error, in_doubt=False) from error
@@ -103,18 +110,30 @@ class MailServer:
 
 
 def _refusal(error: Exception, *, in_doubt: bool) -> MailError:
-    """A server's answer is always definite; the loss of the connection is as ``in_doubt`` says."""
-    if isinstance(error, SMTPResponseException):
-        if 500 <= error.code < 600:
-            return Permanent(f"the mail server refused it: {_told(error)}")
-        return Temporary(f"the mail server refused it for now: {_told(error)}")
-    return Temporary(f"the connection to the mail server was lost: {_told(error)}", in_doubt=in_doubt)
+    """A server's refusal is definite; the loss of the connection, or an answer that is none, is as ``in_doubt``
+    says.
+    """
+    if not isinstance(error, SMTPResponseException):
+        return Temporary(f"the connection to the mail server was lost: {_told(error)}", in_doubt=in_doubt)
+    if not 400 <= error.code < 600:
+        return Temporary(f"the mail server's answer is not understood: {_told(error)}", in_doubt=in_doubt)
+    if error.code in ABOUT_US:
+        return Temporary(f"the mail server refused us: {_told(error)}; check TAILRACE_SMTP__URL")
+    if error.code >= 500:
+        return Permanent(f"the mail server refused it: {_told(error)}")
+    return Temporary(f"the mail server refused it for now: {_told(error)}")
+
+
+def _of_every_mail(error: Exception, sender: str) -> Temporary:
+    settings = "check TAILRACE_SMTP__URL and TAILRACE_SMTP__SENDER"
+    return Temporary(f"the mail server takes no mail from {sender}: {_told(error)}; {settings}")
 
 
 def _told(error: Exception) -> str:
-    if isinstance(error, SMTPResponseException):
-        return " ".join(f"{error.code} {error.message}".split())[:300]
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """In one line of what a database can keep: a server may answer in any bytes."""
+    told = f"{error.code} {error.message}" if isinstance(error, SMTPResponseException) else str(error)
+    kept = "".join(character if character.isprintable() else " " for character in told)
+    return " ".join(kept.split())[:300] or type(error).__name__
 
 
 async def _leave(client: SMTP) -> None:

@@ -45,13 +45,15 @@ class Text:
 
 
 class Templates:
-    """Every template of this package. HTML is escaped; a value that a template misses is an error."""
+    """Every template of this package, read once. HTML is escaped; a value that a template misses is an error."""
 
     def __init__(self) -> None:
         self._environment = Environment(
             loader=PackageLoader("streams.mail"),
             autoescape=select_autoescape(enabled_extensions=("html.j2",)),
             undefined=StrictUndefined,
+            # Else each mail asks the disk, on the event loop, whether a template has changed.
+            auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )

@@ -10,4 +10,4 @@ class MissingMedia(Exception):
 
 
 class RenderCrashed(Exception):
-    """The fault is the machine's: the process was killed from outside, or the disk is full."""
+    """The fault is the machine's: the process was killed from outside or got no time, or the disk is full."""

@@ -9,7 +9,33 @@ from pathlib import Path
 from streams.media.errors import BadMedia, MissingMedia
 from streams.media.recipe import Recipe, Variant
 
+MAX_KEY_BYTES = 1024
+"""Of UTF-8, as in S3; longer ones would not fit into the rows' keys either."""
+
+SHOWN = 60
+"""Characters of a key in a reason."""
+
+NO_KEY = {
+    errno.ENAMETOOLONG: "a name in it is too long",
+    errno.ELOOP: "its links lead in a circle",
+    errno.ENOTDIR: "a part of it is a file",
+}
+
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def check_length(key: str) -> None:
+    """Raises ``BadMedia`` for a key that is longer than any file's."""
+    size = len(key.encode())
+    if size > MAX_KEY_BYTES:
+        raise BadMedia(
+            f"{shown(key)} is no key of a file: it has {size:,} bytes, at most {MAX_KEY_BYTES:,} are accepted"
+        )
+
+
+def shown(key: str) -> str:
+    """The key as a reason has it: quoted, and never long."""
+    return repr(key) if len(key) <= SHOWN else f"{key[:SHOWN]!r}..."
 
 
 def resolve_key(root: Path, key: str) -> Path:
@@ -18,23 +44,30 @@ def resolve_key(root: Path, key: str) -> Path:
     Raises ``BadMedia`` for a key that leads out of the root, by dots, from the top or through a link, and
     ``MissingMedia`` where there is nothing.
     """
+    check_length(key)
     if not key or "\0" in key:
-        raise BadMedia(f"{key!r} is no key of a file")
+        raise BadMedia(f"{shown(key)} is no key of a file")
     if key.startswith("/") or ".." in key.split("/"):
-        raise BadMedia(f"{key!r} is outside the media root")
+        raise BadMedia(f"{shown(key)} is outside the media root")
     try:
         path = (root / key).resolve(strict=True)
     except FileNotFoundError:
-        raise MissingMedia(f"{key!r} does not exist under the media root") from None
-    except (NotADirectoryError, RuntimeError) as error:
-        raise BadMedia(f"{key!r} is no key of a file: {error}") from error
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        raise MissingMedia(f"{shown(key)} does not exist under the media root") from None
+    except (OSError, RuntimeError) as error:
+        why = _why_no_key(error)
+        if why is None:
             raise
-        raise BadMedia(f"{key[:50]!r}... is too long for a key of a file") from error
+        raise BadMedia(f"{shown(key)} is no key of a file: {why}") from error
     if not path.is_relative_to(root.resolve()):
-        raise BadMedia(f"{key!r} leads outside the media root through a link")
+        raise BadMedia(f"{shown(key)} leads outside the media root through a link")
     return path
+
+
+def _why_no_key(error: OSError | RuntimeError) -> str | None:
+    """None where the fault may be the disk's."""
+    if isinstance(error, RuntimeError):
+        return NO_KEY[errno.ELOOP]  # Python before 3.13 says it so
+    return NO_KEY.get(error.errno or 0)
 
 
 def read_key(root: Path, key: str, max_bytes: int) -> bytes:
@@ -43,7 +76,7 @@ def read_key(root: Path, key: str, max_bytes: int) -> bytes:
     # Asked before it is opened: to open a pipe would wait until somebody writes to it.
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise BadMedia(f"{key!r} is not a file")
+        raise BadMedia(f"{shown(key)} is not a file")
     if status.st_size > max_bytes:
         raise BadMedia(f"the file has {status.st_size:,} bytes; at most {max_bytes:,} are accepted")
     with path.open("rb") as file:

@@ -8,6 +8,8 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,7 @@ import msgspec
 
 from streams.media.errors import BadMedia, MissingMedia
 from streams.media.jobs import READY, Failed, Job, Rendered, Rendition, Reply
+from streams.media.opening import describe
 from streams.media.paths import read_key, rendition_key
 from streams.media.recipe import WEBP_1
 from streams.media.rendering import render
@@ -31,6 +34,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_bytes: int
     max_pixels: int
     max_memory_mb: int
+    max_processor_seconds: float
 
 
 def main() -> None:
@@ -61,13 +65,14 @@ def answer(job: Job, limits: Limits) -> Reply:
     except MemoryError:
         return Failed("bad", f"the picture needs more than {limits.max_memory_mb} MB of memory to decode")
     except OSError as error:
-        return Failed("crashed", f"renditions could not be read or written: {error}")
+        return Failed("crashed", f"renditions could not be read or written: {describe(error)}")
 
 
 def _rendered(job: Job, limits: Limits) -> Rendered:
     root = Path(limits.root)
     content = read_key(root, job.source, limits.max_bytes)
-    (width, height), pictures = render(content, WEBP_1, limits.max_pixels)
+    with _processor_time(limits.max_processor_seconds):
+        (width, height), pictures = render(content, WEBP_1, limits.max_pixels)
     files: dict[str, bytes] = {}
     renditions = []
     for picture in pictures:
@@ -78,6 +83,18 @@ def _rendered(job: Job, limits: Limits) -> Rendered:
         renditions.append(Rendition(name, key, picture.width, picture.height, size, "webp", WEBP_1.name))
     write_all(root, files)
     return Rendered(width, height, renditions)
+
+
+@contextmanager
+def _processor_time(seconds: float) -> Iterator[None]:
+    """Die by SIGPROF if the block takes more of it. Time in which the machine does something else, or waits for
+    a disk, does not count.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _die_with(parent: int) -> None:

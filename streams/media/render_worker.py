@@ -25,8 +25,9 @@ CONTENTS_FAULT = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, s
 class RenderWorker:
     """Owns one process. After an exception of ``ask`` the process is dead or dying, and a new one is needed."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, processor_time: timedelta) -> None:
         self._process = process
+        self._processor_time = processor_time
         self._decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
         self.jobs = 0
 
@@ -34,7 +35,8 @@ class RenderWorker:
     async def start(cls, media: Media) -> "RenderWorker":
         """A process that is ready. Raises ``RenderCrashed`` if it does not get there."""
         root = str(media.root.absolute())
-        limits = Limits(os.getpid(), root, media.max_bytes, media.max_pixels, media.max_memory_mb)
+        seconds = media.timeout.total_seconds()
+        limits = Limits(os.getpid(), root, media.max_bytes, media.max_pixels, media.max_memory_mb, seconds)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "streams.media.render_process", msgspec.json.encode(limits).decode()),
             stdin=PIPE,
@@ -43,7 +45,7 @@ class RenderWorker:
             cwd=Path(__file__).parents[2],
             env=_without_settings(),
         )
-        worker = cls(process)
+        worker = cls(process, media.timeout)
         try:
             async with asyncio.timeout(START_DEADLINE.total_seconds()):
                 line = await worker._line()
@@ -66,19 +68,22 @@ class RenderWorker:
         except ChildProcessError:
             return False
 
-    async def ask(self, job: Job, timeout: timedelta) -> Reply:
-        """The process's reply. Kills it when that is late, or when the caller is cancelled."""
+    async def ask(self, job: Job, patience: timedelta) -> Reply:
+        """The process's reply. Kills it when there is none within ``patience``, or when the caller is cancelled.
+
+        Raises ``BadMedia`` if the content took too much processor time, and ``RenderCrashed`` if the process
+        got none, or waited for a disk: that is no fault of the content.
+        """
         assert self._process.stdin
         self.jobs += 1
         try:
-            async with asyncio.timeout(timeout.total_seconds()):
+            async with asyncio.timeout(patience.total_seconds()):
                 self._process.stdin.write(msgspec.json.encode(job) + b"\n")
                 line = await self._line()
         except BaseException as error:
             await self.kill()
             if isinstance(error, TimeoutError):
-                reason = f"the picture was not decoded within {format_duration(timeout)}"
-                raise BadMedia(reason) from error
+                raise RenderCrashed(f"a render process did not answer within {format_duration(patience)}") from error
             raise
         if not line.endswith(b"\n"):
             raise await self._crash("at work")
@@ -98,6 +103,9 @@ class RenderWorker:
         """What to raise for a process that ended without a reply."""
         code = await self._process.wait()
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if -code == signal.SIGPROF:
+            limit = format_duration(self._processor_time)
+            return BadMedia(f"the picture took more than {limit} of processor time")
         if -code in CONTENTS_FAULT:
             return BadMedia(f"the decoder crashed on the picture ({name})")
         return RenderCrashed(f"a render process ended {when} ({name})")

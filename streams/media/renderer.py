@@ -1,6 +1,7 @@
 """Renders pictures in processes that can be killed; the event loop only waits for them."""
 
 import asyncio
+from datetime import timedelta
 
 from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
 from streams.media.jobs import Failed, Job, Rendered, Reply
@@ -9,6 +10,9 @@ from streams.settings import Media
 
 MAX_JOBS = 500
 """A process that has done so many is replaced: what its libraries leak ends with it."""
+
+PATIENCE = 4
+"""How many times the processor time that a picture may take we wait for it: the machine may be busy."""
 
 ERRORS = {"bad": BadMedia, "missing": MissingMedia, "crashed": RenderCrashed}
 
@@ -20,8 +24,9 @@ class Renderer:
     Faust and all, into each of them.
     """
 
-    def __init__(self, media: Media) -> None:
+    def __init__(self, media: Media, patience: timedelta | None = None) -> None:
         self._media = media
+        self._patience = patience or media.timeout * PATIENCE
         self._places: asyncio.LifoQueue[RenderWorker | None] = asyncio.LifoQueue()
         for _ in range(media.processes):
             self._places.put_nowait(None)
@@ -31,15 +36,15 @@ class Renderer:
     async def render(self, post_id: str, source: str) -> Rendered:
         """Make every rendition of the picture at the key ``source`` and write it under the media root.
 
-        Raises ``BadMedia`` if content or key are at fault, a decode that ran out of time or memory included;
-        ``MissingMedia`` if there is no file; ``RenderCrashed`` for anything else, which may pass.
+        Raises ``BadMedia`` if content or key are at fault, a decode that took too much processor time or memory
+        included; ``MissingMedia`` if there is no file; ``RenderCrashed`` for anything else, which may pass.
         """
         place = await self._places.get()
         worker = place if place and place.alive else None
         try:
             if worker is None:
                 worker = await self._start()
-            reply = await worker.ask(Job(post_id, source), self._media.timeout)
+            reply = await worker.ask(Job(post_id, source), self._patience)
             worker = await self._kept(worker)
         finally:
             self._forget_the_dead()

@@ -1,8 +1,14 @@
 """Files that are there whole or not at all, also after a kill or a loss of power."""
 
+import glob
 import os
+import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
+
+STALE_SECONDS = 10.0
+"""A part that has not grown for so long is what a kill has left; writing one takes milliseconds."""
 
 
 def write_all(root: Path, files: Mapping[str, bytes]) -> None:
@@ -20,8 +26,9 @@ def write_all(root: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    # The dot keeps it from being served; the process id keeps two that write the same file apart.
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _remove_stale_parts(path)
+    # The dot keeps it from being served. Random, because processes in two containers may have one id.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
         with aside.open("wb") as file:
             file.write(content)
@@ -31,6 +38,16 @@ def _write(path: Path, content: bytes) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def _remove_stale_parts(path: Path) -> None:
+    """A writer that only seemed to be dead cannot rename its part then, and is tried again."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        try:
+            if time.time() - part.stat().st_mtime > STALE_SECONDS:
+                part.unlink()
+        except FileNotFoundError:
+            continue  # its writer has just renamed it
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,12 +13,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.topics import TRENDING_TOPICS
 from streams.db import is_passing
 from streams.health import Progress
-from streams.kafka_client import client_options, full_name, logical_name, trending_group
+from streams.kafka_client import logical_name
 from streams.metrics import Metrics
 from streams.settings import Settings
+from streams.trending.consumer import require_answers, trending_consumer
 from streams.trending.counting import SourceCount
 from streams.trending.store import Gap, GenerationMoved, Step, TrendingStore
 
@@ -26,7 +26,6 @@ POLL_MS = 100
 AFTER_ERROR = 1.0
 HEARTBEAT = 1.0
 COMMIT_EVERY = 5.0
-SILENT_AFTER = 20.0
 NEVER = datetime.fromtimestamp(0, UTC)
 
 log = structlog.get_logger(__name__)
@@ -64,7 +63,7 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.sleep(AFTER_ERROR)
 
     async def _count_with_a_new_consumer(self) -> None:
-        self._consumer = self._new_consumer()
+        self._consumer = trending_consumer(self._settings.kafka, self)
         try:
             await self._count(self._consumer)
         finally:
@@ -88,21 +87,6 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
             self._broken.pop(partition, None)
             self._to_open.discard(partition)
 
-    def _new_consumer(self) -> AIOKafkaConsumer:
-        kafka = self._settings.kafka
-        consumer = AIOKafkaConsumer(
-            **client_options(kafka),
-            group_id=trending_group(kafka),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=6000,
-            heartbeat_interval_ms=2000,
-            max_partition_fetch_bytes=4 << 20,
-            fetch_max_bytes=64 << 20,
-        )
-        consumer.subscribe([full_name(kafka, topic) for topic in TRENDING_TOPICS], listener=self)
-        return consumer
-
     async def _count(self, consumer: AIOKafkaConsumer) -> None:
         await consumer.start()
         self._generation = await self._store.live_generation()
@@ -115,20 +99,12 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._add(consumer, partition, records)
             else:  # the database is away: hold still, without leaving the group
                 await asyncio.sleep(POLL_MS / 1000)
-            self._check_that_fetches_are_answered(consumer)
+            require_answers(consumer, {partition: self._opened_at[partition] for partition in self._counts})
             if time.monotonic() >= flush_at:
                 flush_at = time.monotonic() + await self._flush(consumer)
             if time.monotonic() >= commit_at:
                 await self._commit_for_display(consumer)
                 commit_at = time.monotonic() + COMMIT_EVERY
-
-    def _check_that_fetches_are_answered(self, consumer: AIOKafkaConsumer) -> None:
-        """Raises ``KafkaError`` where the consumer is stuck, which it does not notice itself: a new one helps."""
-        for partition in self._counts:
-            answered = (consumer.last_poll_timestamp(partition) or 0) / 1000
-            silent = time.time() - max(answered, self._opened_at[partition])
-            if silent > SILENT_AFTER and partition not in consumer.paused():
-                raise KafkaError(f"no fetch of {partition.topic}:{partition.partition} was answered for {silent:.0f} s")
 
     async def _open(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         """Go on where the stored counts end, after reading again what must be remembered.

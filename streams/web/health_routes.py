@@ -7,11 +7,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.health import Health
 from streams.metrics import Metrics
+from streams.starting import CannotStart
 from streams.web.answers import json_response
-
-
-class CannotServe(Exception):
-    """The site cannot be opened; the message says why and what to do."""
 
 
 def add_health_routes(app: web.Application, health: Health, metrics: Metrics) -> None:
@@ -39,7 +36,7 @@ async def start_site(
 ) -> tuple[web.AppRunner, int]:
     """Listen; the runner, whose ``cleanup()`` stops it, and the port (``port`` 0 takes a free one).
 
-    Raises ``CannotServe``, which names the setting to change: ``<setting>__PORT``, or the host.
+    Raises ``CannotStart``, which names the setting to change: ``<setting>__PORT``, or the host.
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
@@ -47,7 +44,7 @@ async def start_site(
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise CannotServe(_why(error, host, port, setting)) from error
+        raise CannotStart(_why(error, host, port, setting)) from error
     return runner, runner.addresses[0][1]
 
 

@@ -1,25 +1,19 @@
 """The whole ``tailrace serve`` process."""
 
 import asyncio
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 
 import structlog
 from aiohttp import web
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from streams.database_errors import DATABASE_ERRORS, explain
-from streams.db import autocommit, engine_for
+from streams.database_probe import DatabaseProbe
+from streams.db import engine_for
 from streams.health import Health
 from streams.metrics import Metrics
-from streams.migrations import NEWEST
-from streams.schema_check import schema_problem, schema_version
-from streams.settings import Database, Settings
+from streams.settings import Settings
+from streams.starting import require_schema, stopped_by_signals
 from streams.trending.view import View
-from streams.web.health_routes import CannotServe, add_health_routes, start_site
+from streams.web.health_routes import add_health_routes, start_site
 from streams.web.host_check import only_known_hosts
 from streams.web.media import add_media
 from streams.web.middleware import new_application
@@ -29,12 +23,9 @@ from streams.web.trends import add_trends
 
 log = structlog.get_logger(__name__)
 
-PROBE_EVERY = timedelta(seconds=2)
-PROBE_TIMEOUT = 5
-
 
 async def serve(settings: Settings) -> None:
-    """Answer until SIGTERM or SIGINT. Raises ``CannotServe``, which says what to do, if it cannot begin."""
+    """Answer until SIGTERM or SIGINT. Raises ``CannotStart``, which says what to do, if it cannot begin."""
     engine = engine_for(settings.database)
     try:
         with stopped_by_signals() as stopped:
@@ -76,55 +67,3 @@ def application(
     add_media(app, settings.media.root)
     add_health_routes(app, health, metrics)
     return app
-
-
-async def require_schema(engine: AsyncEngine, database: Database) -> None:
-    """Raises ``CannotServe`` unless the database answers and has the schema of this version."""
-    try:
-        found = await schema_version(engine)
-    except DATABASE_ERRORS as error:
-        raise CannotServe(explain(error, database)) from error
-    problem = schema_problem(found, NEWEST)
-    if problem:
-        raise CannotServe(problem)
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set, and inside they do nothing else."""
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        yield stopped
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
-class DatabaseProbe:
-    """Asks the database, again and again, whether it answers."""
-
-    def __init__(self, engine: AsyncEngine, database: Database) -> None:
-        self._engine = engine
-        self._database = database
-        self._problem: str | None = "has not been asked yet"
-
-    def problem(self) -> str | None:
-        """What the last question found."""
-        return self._problem
-
-    async def run(self) -> None:
-        """Ask for ever."""
-        while True:
-            await self.ask()
-            await asyncio.sleep(PROBE_EVERY.total_seconds())
-
-    async def ask(self) -> None:
-        """Ask once, and wait for the answer at most ``PROBE_TIMEOUT`` seconds."""
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT), autocommit(self._engine) as connection:
-                await connection.execute(text("SELECT 1"))
-            self._problem = None
-        except DATABASE_ERRORS as error:
-            self._problem = explain(error, self._database)

@@ -6,12 +6,16 @@ import re
 import signal
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 
-from streams.devstack.processes import Child, Program, clean_environment
+from streams.devstack.processes import Child, Program, clean_environment, free_port
+from streams.devstack.sample.history import USERS
+from streams.devstack.state import LOCK, read_state
 from streams.settings import FIELDS
 from tests.survivors import alive
 from tests.waiting import eventually
@@ -26,10 +30,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("up")
 
 
-async def _up(data: Path, log: Path, *options: str) -> Child:
+async def _up(data: Path, log: Path, *options: str, **settings: str) -> Child:
     argv = (*TAILRACE, "up", "--data", str(data), *options)
     # SIGTERM, so that a test run that is killed takes the whole tree along in good order.
-    environment = clean_environment(*FIELDS)
+    environment = clean_environment(*FIELDS) | settings
     return await Child.start(Program("up", argv, log, environment, death_signal=signal.SIGTERM))
 
 
@@ -74,6 +78,47 @@ async def test_a_bounded_run_does_the_whole_job_and_says_so(data: Path, tmp_path
     assert "left undone  nothing" in said
 
 
+async def test_it_forgets_earlier_runs_and_takes_no_address_from_its_caller(data: Path, tmp_path: Path) -> None:
+    log, port = tmp_path / "up.log", free_port()
+    for folder in ("mail", "workers"):
+        (data / folder).mkdir(exist_ok=True)
+        (data / folder / "of-an-earlier-run").touch()
+    options = ("--reset", "--no-traffic", "--no-worker", "--port", str(port))
+    production = "postgresql://somebody@production.invalid/backend"
+
+    running = await _up(data, log, *options, TAILRACE_DATABASE__DIRECT_URL=production, TAILRACE_LOG__LEVEL="debug")
+    address = await _ready(log)
+    environment = read_state(data)
+    connection = await asyncpg.connect(environment["TAILRACE_DATABASE__DIRECT_URL"])
+    users = await connection.fetchval("SELECT count(*) FROM users")
+    await connection.close()
+    workers = _workers(psutil.Process(running.pid))
+    await running.stop(timedelta(seconds=10))
+
+    assert address == f"http://127.0.0.1:{port}/"
+    assert users == USERS
+    assert list(data.rglob("of-an-earlier-run")) == []
+    assert workers == []
+    assert production not in environment.values()
+    assert re.search(r"set aside of your settings: TAILRACE_DATABASE__DIRECT_URL\n", log.read_text())
+
+
+async def test_it_leaves_folders_alone_that_are_not_its_own(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "media").mkdir(parents=True)
+    (project / "media" / "dear").touch()
+
+    asked = [("--data", str(project), "--reset"), ("--data", str(project)), ("--data", "/proc/nowhere")]
+    reset, used, impossible = await asyncio.gather(*(_answer("up", *options) for options in asked))
+
+    assert (reset[0], used[0], impossible[0]) == (1, 1, 1)
+    assert f"has no {LOCK}" in reset[1] and "--data" in reset[1]
+    assert f"has no {LOCK}" in used[1]
+    assert "cannot hold the stack's data" in impossible[1]
+    assert "Traceback" not in reset[1] + used[1] + impossible[1]
+    assert [path.name for path in project.rglob("*")] == ["media", "dear"]
+
+
 async def test_it_tells_others_how_to_reach_it_and_stops_within_five_seconds(data: Path, tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     running = await _up(data, log)
@@ -102,7 +147,7 @@ async def test_it_starts_a_killed_worker_again_and_leaves_nothing_when_killed_it
     data: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "up.log"
-    running = await _up(data, log, "--no-traffic")
+    running = await _up(data, log, "--no-traffic", TMPDIR=str(tmp_path))
     await _ready(log)
     up = psutil.Process(running.pid)
 
@@ -115,3 +160,4 @@ async def test_it_starts_a_killed_worker_again_and_leaves_nothing_when_killed_it
 
     await eventually(lambda: not alive(family), 10, "every process to be gone")
     assert "worker ended by itself" in log.read_text()
+    assert list(tmp_path.glob("tailrace-*")) == []

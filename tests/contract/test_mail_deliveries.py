@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agents.send_welcome_email import WelcomeEmail, send_welcome_email
-from schemas.tables import mail_deliveries
+from schemas.tables import mail_deliveries, task_runs
 from streams.devstack.smtp_sink import DROP, accept, answering
 from streams.ledger import LostClaim
 from streams.mail.mailer import Mailer
@@ -54,7 +54,7 @@ async def test_a_takeover_that_finds_an_intent_sends_without_a_doubt(shop: Works
     await shop.add_user()
     lost = shop.with_leases_of(timedelta(0))
     await shop.sink.stop()
-    await lost.perform(send_welcome_email, ARGS, await lost.claim(send_welcome_email, ARGS))
+    await lost.perform(await lost.claim(send_welcome_email, ARGS))
     await shop.sink.start()
 
     outcome = await attempt(shop.as_worker("w2"))
@@ -67,7 +67,7 @@ async def test_a_takeover_that_finds_an_intent_sends_without_a_doubt(shop: Works
 async def test_a_takeover_of_a_worker_that_died_after_sending_is_counted(shop: Workshop) -> None:
     await shop.add_user()
     lost = shop.with_leases_of(timedelta(0))
-    sent = await lost.perform(send_welcome_email, ARGS, await lost.claim(send_welcome_email, ARGS))
+    sent = await lost.perform(await lost.claim(send_welcome_email, ARGS))
 
     outcome = await attempt(shop.as_worker("w2"))
 
@@ -80,7 +80,7 @@ async def test_a_takeover_of_a_worker_that_died_after_sending_is_counted(shop: W
 async def test_a_worker_taken_for_dead_sends_nothing_and_keeps_nothing_of_the_mail(shop: Workshop) -> None:
     await shop.add_user()
     slow = shop.with_leases_of(timedelta(0))
-    claim = await slow.claim(send_welcome_email, ARGS)
+    run = await slow.claim(send_welcome_email, ARGS)
 
     async def take_over(stage: str, recipient: str) -> str | None:
         shop.sink.policy = accept
@@ -90,7 +90,7 @@ async def test_a_worker_taken_for_dead_sends_nothing_and_keeps_nothing_of_the_ma
     shop.sink.policy = take_over
 
     with pytest.raises(LostClaim):
-        await slow.perform(send_welcome_email, ARGS, claim)
+        await slow.perform(run)
 
     row = await delivery(shop)
     assert (row["state"], row["uncertain"], len(message_ids(shop))) == ("sent", 0, 1)
@@ -99,11 +99,11 @@ async def test_a_worker_taken_for_dead_sends_nothing_and_keeps_nothing_of_the_ma
 async def test_a_worker_that_lost_its_run_before_it_began_leaves_no_intent(shop: Workshop) -> None:
     await shop.add_user()
     slow = shop.with_leases_of(timedelta(0))
-    claim = await slow.claim(send_welcome_email, ARGS)
+    run = await slow.claim(send_welcome_email, ARGS)
     await shop.as_worker("w2").claim(send_welcome_email, ARGS)
 
     with pytest.raises(LostClaim):
-        await slow.perform(send_welcome_email, ARGS, claim)
+        await slow.perform(run)
 
     assert await shop.rows(mail_deliveries) == []
 
@@ -111,7 +111,7 @@ async def test_a_worker_that_lost_its_run_before_it_began_leaves_no_intent(shop:
 async def test_a_mail_that_another_live_run_is_sending_is_left_to_it(shop: Workshop) -> None:
     await shop.add_user()
     first = await shop.claim(send_welcome_email, ARGS, cause="1")
-    sending = await shop.perform(send_welcome_email, ARGS, first)
+    sending = await shop.perform(first)
 
     second = await attempt(shop, cause="2")
     await shop.record(first, sending)
@@ -133,7 +133,7 @@ async def test_two_runs_that_intend_one_mail_send_it_once(shop: Workshop) -> Non
         return None
 
     shop.sink.policy = let_another_in
-    outcome = await shop.perform(send_welcome_email, ARGS, first)
+    outcome = await shop.perform(first)
 
     assert [type(other) for other in others] == [Done]
     assert outcome == Retry("another run is sending this mail")
@@ -144,14 +144,62 @@ async def test_a_template_whose_policy_is_to_hold_sends_no_second_copy(shop: Wor
     mailer = Mailer(shop.settings.smtp, shop.engine, shop.ledger)
     values = {"name": "Ada", "username": "ada"}
     mail = Mail(Template("welcome", in_doubt="hold"), "7", "2026-W10", "u7@example.org", values)
-    claim = await shop.claim(send_welcome_email, ARGS)
+    run = await shop.claim(send_welcome_email, ARGS)
     shop.sink.policy = answering(DROP, at="ANSWER")
-    await mailer.send(mail, claim, NOON)
+    await mailer.send(mail, run.claim, NOON)
     shop.sink.policy = accept
 
-    first, second = [await mailer.send(mail, claim, NOON) for _ in range(2)]
+    first, second = [await mailer.send(mail, run.claim, NOON) for _ in range(2)]
 
     assert isinstance(first, Skip) and first.reason.startswith("held: an earlier attempt may have sent")
     assert second == first
     row = await delivery(shop)
     assert (row["state"], row["uncertain"], len(message_ids(shop))) == ("uncertain", 1, 1)
+
+
+async def test_a_mail_in_doubt_after_the_last_attempt_is_uncertain(shop: Workshop) -> None:
+    await shop.add_user()
+    shop.sink.policy = answering(DROP, at="ANSWER")
+
+    await attempt(shop, send_welcome_email.retry.max_attempts)
+
+    (run,) = await shop.rows(task_runs)
+    row = await delivery(shop)
+    assert (run["state"], row["state"], row["uncertain"]) == ("dead", "uncertain", 1)
+
+
+async def test_a_mail_that_certainly_did_not_go_is_in_no_doubt_after_the_last_attempt(shop: Workshop) -> None:
+    await shop.add_user()
+    shop.sink.policy = answering("451 later", at="DATA")
+
+    await attempt(shop, send_welcome_email.retry.max_attempts)
+
+    row = await delivery(shop)
+    assert (row["state"], row["uncertain"]) == ("intent", 0)
+
+
+async def test_an_uncertain_welcome_is_sent_again_when_somebody_asks_for_it(shop: Workshop) -> None:
+    await shop.add_user()
+    shop.sink.policy = answering(DROP, at="ANSWER")
+    await attempt(shop, send_welcome_email.retry.max_attempts)
+    shop.sink.policy = accept
+
+    outcome = await attempt(shop, cause="2")
+
+    assert isinstance(outcome, Done)
+    row = await delivery(shop)
+    assert (row["state"], row["uncertain"]) == ("sent", 1)
+    assert message_ids(shop) == [row["message_id"]] * 2
+
+
+async def test_a_run_that_dies_leaves_the_mail_to_the_run_that_is_sending_it(shop: Workshop) -> None:
+    await shop.add_user()
+    first = await shop.claim(send_welcome_email, ARGS, cause="1")
+    sending = await shop.perform(first)
+
+    await attempt(shop, send_welcome_email.retry.max_attempts, cause="2")
+    between = await delivery(shop)
+    state = await shop.record(first, sending)
+
+    assert (between["state"], between["uncertain"]) == ("sending", 0)
+    assert (state, (await delivery(shop))["state"]) == ("done", "sent")

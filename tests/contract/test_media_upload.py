@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,31 +11,10 @@ from agents.process_media_upload import MediaUpload, process_media_upload
 from schemas.events import PostUploaded
 from schemas.tables import media_assets, media_renditions
 from streams.media.renderer import Renderer
-from streams.task import Done, Outcome, Retry, Skip
+from streams.task import Done, Retry, Skip
 from tests.one_run import Workshop
 from tests.pictures import bomb, encoded, photo, with_metadata
-
-ARGS = MediaUpload(7, "posts/p.jpg")
-
-
-async def upload(shop: Workshop, content: bytes | None, image: str = ARGS.image) -> Path:
-    """A post with this picture; without content, its file is not there yet."""
-    await shop.add_user(7)
-    await shop.add(shop.backend.posts, id=7, author_id=7, image=image[:100])
-    path = shop.settings.media.root / "posts" / "p.jpg"
-    path.parent.mkdir(parents=True)
-    if content is not None:
-        path.write_bytes(content)
-    return path
-
-
-async def attempt(shop: Workshop, number: int = 1, args: MediaUpload = ARGS, cause: str = "1") -> Outcome:
-    return await shop.run(process_media_upload, args, attempt=number, cause=cause)
-
-
-async def asset(shop: Workshop) -> dict[str, Any]:
-    (row,) = await shop.rows(media_assets)
-    return row
+from tests.uploads import ARGS, asset, attempt, upload
 
 
 async def test_a_photo_becomes_four_files_with_a_row_each(shop: Workshop) -> None:
@@ -106,40 +84,52 @@ async def test_a_path_out_of_the_media_root_is_skipped_and_marked_failed(shop: W
     assert (await asset(shop))["status"] == "failed"
 
 
-async def test_a_file_that_comes_later_is_waited_for(shop: Workshop) -> None:
-    path = await upload(shop, None)
-
-    early = await attempt(shop)
-    waiting = await asset(shop)
-    path.write_bytes(encoded(photo()))
-    late = await attempt(shop, 2)
-
-    assert early == Retry("'posts/p.jpg' does not exist under the media root")
-    assert (waiting["status"], waiting["error"]) == ("queued", early.reason)
-    assert isinstance(late, Done)
-    assert ((await asset(shop))["status"], (await asset(shop))["error"]) == ("ready", None)
-
-
-async def test_a_file_that_never_comes_ends_as_failed(shop: Workshop) -> None:
-    await upload(shop, None)
-
-    for number in range(1, process_media_upload.retry.max_attempts + 1):
-        await attempt(shop, number)
-
-    row = await asset(shop)
-    assert (row["status"], row["error"]) == ("failed", "'posts/p.jpg' does not exist under the media root")
-
-
-async def test_a_decode_out_of_time_is_the_contents_fault(shop: Workshop) -> None:
+async def test_a_decode_that_takes_too_much_processor_time_is_the_contents_fault(shop: Workshop) -> None:
     await upload(shop, encoded(Image.new("L", (5000, 5000)), "PNG", compress_level=1))
-    impatient = shop.settings.media.model_copy(update={"timeout": timedelta(milliseconds=5)})
-    renderer = Renderer(impatient)
+    renderer = Renderer(
+        shop.settings.media.model_copy(update={"timeout": timedelta(milliseconds=20)}), timedelta(minutes=1)
+    )
 
     outcome = await attempt(replace(shop, renderer=renderer))
     await renderer.close()
 
-    assert isinstance(outcome, Skip) and "not decoded within 5ms" in outcome.reason
+    assert isinstance(outcome, Skip) and "more than 20ms of processor time" in outcome.reason
     assert (await asset(shop))["status"] == "failed"
+
+
+async def test_a_machine_that_stalls_loses_no_picture(shop: Workshop) -> None:
+    await upload(shop, encoded(photo()))
+    stalled = Renderer(shop.settings.media, timedelta(microseconds=1))
+
+    outcome = await attempt(replace(shop, renderer=stalled))
+    await stalled.close()
+    shown = await asset(shop)
+    again = await attempt(shop, 2)
+
+    assert isinstance(outcome, Retry) and "did not answer within" in outcome.reason
+    assert shown["status"] == "queued"
+    assert isinstance(again, Done)
+
+
+@pytest.mark.parametrize("length", [1025, 200_000])
+async def test_a_key_longer_than_any_files_is_skipped_before_anything_is_written(shop: Workshop, length: int) -> None:
+    await upload(shop, None)
+
+    outcome = await attempt(shop, args=MediaUpload(7, "k" * length))
+
+    assert isinstance(outcome, Skip) and f"{length:,} bytes, at most 1,024" in outcome.reason
+    assert len(outcome.reason) < 200
+    assert await shop.rows(media_assets) == []
+
+
+async def test_the_longest_key_has_an_asset(shop: Workshop) -> None:
+    await upload(shop, None)
+    key = "/".join("é" * 127 for _ in range(5))[:512]
+
+    outcome = await attempt(shop, args=MediaUpload(7, key))
+
+    assert isinstance(outcome, Retry) and len(outcome.reason) < 200
+    assert (await asset(shop))["source"] == key
 
 
 async def test_a_fault_of_the_machine_is_tried_again(shop: Workshop) -> None:
@@ -150,18 +140,6 @@ async def test_a_fault_of_the_machine_is_tried_again(shop: Workshop) -> None:
 
     assert isinstance(outcome, Retry) and "could not be read or written" in outcome.reason
     assert (await asset(shop))["status"] == "queued"
-
-
-async def test_an_asset_that_is_ready_stays_so_while_it_is_made_again(shop: Workshop) -> None:
-    path = await upload(shop, encoded(photo()))
-    await attempt(shop)
-    path.unlink()
-
-    outcome = await attempt(shop, cause="2")
-
-    assert isinstance(outcome, Retry)
-    assert (await asset(shop))["status"] == "ready"
-    assert len(await shop.rows(media_renditions)) == 4
 
 
 async def test_each_picture_of_a_post_has_its_own_renditions(shop: Workshop) -> None:

@@ -1,5 +1,6 @@
 """What every task promises, held for each of ``TASKS``. A new task needs a case here, or these tests fail."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,14 +9,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from agents import TASKS
 from schemas.events import Fact, Id, PostUploaded, UserCreated
-from schemas.tables import mail_deliveries, media_assets, media_renditions
-from streams.ledger import LostClaim
+from schemas.tables import mail_deliveries, media_assets, media_renditions, task_runs
 from streams.task import Done, Skip, Task
 from tests.one_run import Workshop
 from tests.pictures import encoded, photo
+from tests.waiting import eventually
 
 NOW = datetime.now(UTC)
 
@@ -92,6 +94,8 @@ async def test_what_does_not_exist_is_skipped_with_its_reason(shop: Workshop, ta
 
     assert isinstance(outcome, Skip)
     assert outcome.reason.endswith(f"{row_id!r} does not exist")
+    (run,) = await shop.rows(task_runs)
+    assert (run["state"], run["outcome"]) == ("skipped", {"reason": outcome.reason})
     assert await CASES[task.name].effects(shop) == []
 
 
@@ -117,31 +121,54 @@ async def test_a_repeat_under_another_id_has_no_second_effect(shop: Workshop, ta
     assert await case.effects(shop) == once
 
 
-async def test_an_effect_can_be_repeated_when_its_commit_was_not_answered(shop: Workshop, task: Task) -> None:
+async def test_a_record_can_be_repeated_when_its_commit_was_not_answered(shop: Workshop, task: Task) -> None:
     case = CASES[task.name]
     await case.prepare(shop)
-    outcome = await shop.run(task, args_for(task))
+    run = await shop.claim(task, args_for(task))
+    outcome = await shop.perform(run)
+    await shop.record(run, outcome)
     once = await case.effects(shop)
-    assert isinstance(outcome, Done) and outcome.effect
+
+    state = await shop.record(run, outcome)
+
+    assert state == "done"
+    assert await case.effects(shop) == once
+
+
+async def test_no_row_is_locked_before_the_runs_own(shop: Workshop, task: Task) -> None:
+    """Else two workers at one command could wait for each other, and one of them lose its attempt."""
+    await CASES[task.name].prepare(shop)
+    run = await shop.claim(task, args_for(task))
+    outcome = await shop.perform(run)
 
     async with shop.engine.begin() as connection:
-        await outcome.effect(connection)
+        await shop.ledger.hold(connection, run.claim)
+        recording = asyncio.create_task(shop.record(run, outcome))
+        await eventually(lambda: somebody_waits_for_a_lock(shop))
+        for table in (mail_deliveries, media_assets, media_renditions):
+            await connection.execute(table.select().with_for_update(nowait=True))
 
-    assert await case.effects(shop) == once
+    assert await recording == "done"
+
+
+async def somebody_waits_for_a_lock(shop: Workshop) -> bool:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with shop.engine.connect() as connection:
+        return (await connection.execute(text(waiting))).first() is not None
 
 
 async def test_a_worker_that_lost_its_run_leaves_no_rows_of_its_end(shop: Workshop, task: Task) -> None:
     case = CASES[task.name]
     await case.prepare(shop)
     slow = shop.with_leases_of(timedelta(0))
-    claim = await slow.claim(task, args_for(task))
-    outcome = await slow.perform(task, args_for(task), claim)
+    run = await slow.claim(task, args_for(task))
+    outcome = await slow.perform(run)
     before = await case.effects(shop)
     await shop.as_worker("w2").claim(task, args_for(task))
 
-    with pytest.raises(LostClaim):
-        await slow.record(claim, outcome)
+    state = await slow.record(run, outcome)
 
+    assert state == "duplicate"
     assert await case.effects(shop) == before
 
 
@@ -149,7 +176,7 @@ async def test_a_takeover_ends_what_a_lost_worker_began(shop: Workshop, task: Ta
     case = CASES[task.name]
     await case.prepare(shop)
     lost = shop.with_leases_of(timedelta(0))
-    await lost.perform(task, args_for(task), await lost.claim(task, args_for(task)))
+    await lost.perform(await lost.claim(task, args_for(task)))
 
     outcome = await shop.as_worker("w2").run(task, args_for(task))
 

@@ -1,5 +1,6 @@
 """Who is welcomed, who is not, and what the mail server's answers come to."""
 
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -136,3 +137,13 @@ async def test_a_dead_mail_that_is_tried_again_later_goes_to_the_new_address(sho
     assert isinstance(outcome, Done)
     assert (await delivery(shop))["recipient"] == "right@example.org"
     assert [mail["To"] for mail in shop.sink.mails()] == ["right@example.org"]
+
+
+def test_a_welcome_outlasts_an_outage_of_three_hours() -> None:
+    policy = send_welcome_email.retry
+    rng = random.Random(1)
+
+    waits = [policy.delay(number, rng) for number in range(1, policy.max_attempts)]
+
+    assert timedelta(hours=3) < sum(waits, timedelta()) < timedelta(hours=5)
+    assert waits[0] < timedelta(minutes=1)

@@ -15,14 +15,15 @@ from aiohttp.test_utils import TestClient, TestServer, unused_port
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas import tables
+from streams.database_probe import DatabaseProbe
 from streams.db import engine_for
 from streams.health import Health
 from streams.metrics import Metrics
 from streams.settings import Settings
+from streams.starting import CannotStart
 from streams.trending.delta import FORMAT, Body, pack
 from streams.trending.view import View
-from streams.web.health_routes import CannotServe
-from streams.web.server import DatabaseProbe, application, serve
+from streams.web.server import application, serve
 
 Client = TestClient[web.Request, web.Application]
 
@@ -192,14 +193,14 @@ async def test_the_probe_finds_the_database_going_and_coming(settings: Settings,
 async def test_serve_refuses_a_database_without_our_schema(stack: object, environment: dict[str, str]) -> None:
     url = environment["TAILRACE_DATABASE__URL"].rsplit("/", 1)[0] + "/template1"
 
-    with pytest.raises(CannotServe, match="no schema `tailrace` yet; run `tailrace migrate`"):
+    with pytest.raises(CannotStart, match="no schema `tailrace` yet; run `tailrace migrate`"):
         await serve(Settings.load({**environment, "TAILRACE_DATABASE__URL": url}))
 
 
 async def test_serve_refuses_a_taken_port(environment: dict[str, str], client: Client) -> None:
     environment["TAILRACE_HTTP__PORT"] = str(client.port)
 
-    with pytest.raises(CannotServe, match="is taken by another program; set TAILRACE_HTTP__PORT"):
+    with pytest.raises(CannotStart, match="is taken by another program; set TAILRACE_HTTP__PORT"):
         await serve(Settings.load(environment))
 
 

@@ -1,5 +1,6 @@
 """What a mail looks like, and what is never put into one."""
 
+import os
 import uuid
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -123,3 +124,16 @@ def test_a_wrong_sender_names_its_setting() -> None:
 def test_a_value_that_a_template_misses_is_an_error() -> None:
     with pytest.raises(UndefinedError):
         Templates().text(Mail(WELCOME, "7", "user:7", "ada@example.org", {"name": "Ada"}))
+
+
+def test_templates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    templates = Templates()
+    first = templates.text(welcome())
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the disk is asked for each mail")
+
+    for name in ("stat", "getmtime", "isfile", "exists"):
+        monkeypatch.setattr(os.path if name != "stat" else os, name, refuse)
+
+    assert templates.text(welcome()) == first

@@ -1,6 +1,8 @@
 """How far a mail got at a real SMTP server, in good health and in bad."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,75 @@ async def test_only_a_connection_lost_after_the_text_began_leaves_a_doubt(
 
     assert raised.value.in_doubt is in_doubt
     assert texts.begun == 1
+
+
+@asynccontextmanager
+async def scripted(**answers: bytes) -> AsyncIterator[str]:
+    """The URL of a server that gives these answers: to a command by its name, to the end of a text as ``END``."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 scripted\r\n")
+        while line := await reader.readline():
+            verb = line.split()[0].decode().upper()
+            if verb == "QUIT":
+                break
+            writer.write(answers.get(verb, b"354 go on" if verb == "DATA" else b"250 ok") + b"\r\n")
+            if verb == "DATA" and verb not in answers:
+                await reader.readuntil(b"\r\n.\r\n")
+                writer.write(answers.get("END", b"250 ok") + b"\r\n")
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"smtp://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        listening.close()
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"MAIL": b"530 5.7.0 Must issue a STARTTLS command first"},
+        {"MAIL": b"550 5.7.1 sender rejected"},
+        {"RCPT": b"530 5.7.0 Authentication required"},
+    ],
+    ids=["starttls", "sender", "login"],
+)
+async def test_a_refusal_of_us_is_no_fault_of_the_mail(answers: dict[str, bytes]) -> None:
+    texts = Texts()
+
+    async with scripted(**answers) as url:
+        with pytest.raises(Temporary, match="check TAILRACE_SMTP__URL") as raised:
+            await server(url).submit("ada@example.org", MESSAGE, texts.before_text)
+
+    assert next(iter(answers.values())).decode() in str(raised.value)
+    assert not raised.value.in_doubt and texts.begun == 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "in_doubt"),
+    [
+        ({"RCPT": b"what?"}, False),
+        ({"END": b"what?"}, True),
+        ({"END": b"999 what"}, True),
+        ({"END": b"251 what"}, True),
+    ],
+    ids=["recipient", "malformed", "no code", "unexpected"],
+)
+async def test_an_answer_that_is_none_is_not_taken_for_a_refusal(answers: dict[str, bytes], in_doubt: bool) -> None:
+    async with scripted(**answers) as url:
+        with pytest.raises(Temporary, match=r"answer is not understood: .*what") as raised:
+            await server(url).submit("ada@example.org", MESSAGE, Texts().before_text)
+
+    assert raised.value.in_doubt is in_doubt
+
+
+async def test_an_answer_in_any_bytes_becomes_a_reason_that_can_be_kept() -> None:
+    async with scripted(RCPT=b"550 refus\xe9 \x00\x1b[31m ici") as url:
+        with pytest.raises(Permanent, match="550 refus") as raised:
+            await server(url).submit("ada@example.org", MESSAGE, Texts().before_text)
+
+    assert str(raised.value).isprintable() and str(raised.value).encode()
 
 
 async def test_a_server_that_is_down_is_not_available_for_now(sink: SmtpSink) -> None:

@@ -1,6 +1,8 @@
 """Keys of files under the media root."""
 
+import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -54,8 +56,35 @@ def test_a_key_that_names_no_file_is_refused(root: Path, key: str) -> None:
 def test_a_loop_of_links_is_refused(root: Path) -> None:
     (root / "loop").symlink_to("loop")
 
-    with pytest.raises(BadMedia, match="no key of a file"):
+    with pytest.raises(BadMedia, match="its links lead in a circle"):
         resolve_key(root, "loop")
+
+
+def test_a_loop_of_links_is_refused_as_later_pythons_tell_of_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(path: Path, strict: bool = False) -> Path:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+    monkeypatch.setattr(Path, "resolve", resolve)
+
+    with pytest.raises(BadMedia, match="its links lead in a circle"):
+        resolve_key(root, "loop")
+
+
+def test_a_fault_of_the_disk_is_not_the_keys(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(path: Path, strict: bool = False) -> Path:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(Path, "resolve", resolve)
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        resolve_key(root, "posts/a b.jpg")
+
+
+def test_a_long_key_is_never_told_in_full(root: Path) -> None:
+    for key in ("x" * 1025, "ü" * 513, "/" + "x" * 1000, "x" * 300, "posts/a b.jpg/" + "x" * 100, "y/" + "x" * 100):
+        with pytest.raises((BadMedia, MissingMedia)) as raised:
+            resolve_key(root, key)
+        assert len(str(raised.value)) < 150
 
 
 def test_a_file_that_is_not_there_may_come_yet(root: Path) -> None:
@@ -115,3 +144,17 @@ def test_a_write_that_fails_leaves_nothing_aside(root: Path) -> None:
         write_all(root, {"renditions/1/a.webp": b"one"})
 
     assert [path.name for path in (root / "renditions" / "1").iterdir()] == ["a.webp"]
+
+
+def test_what_a_kill_left_of_a_write_is_removed_by_the_next(root: Path) -> None:
+    folder = root / "renditions" / "1"
+    folder.mkdir(parents=True)
+    old = time.time() - 60
+    for name in (".a.webp.1234.part", ".a.webp.new.part", ".b.webp.1234.part"):
+        (folder / name).write_bytes(b"on")
+        if "1234" in name:
+            os.utime(folder / name, (old, old))
+
+    write_all(root, {"renditions/1/a.webp": b"one"})
+
+    assert {path.name for path in folder.iterdir()} == {"a.webp", ".a.webp.new.part", ".b.webp.1234.part"}

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -18,23 +16,10 @@ from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
 from streams.media.renderer import Renderer
 from streams.settings import Media, Settings
 from tests.pictures import encoded, photo
+from tests.render_processes import processes
 from tests.waiting import eventually
 
-PARENT = """
-import asyncio, os, sys
-from streams.media.renderer import Renderer
-from streams.settings import Settings
-
-async def main():
-    renderer = Renderer(Settings.load({"TAILRACE_MEDIA__ROOT": sys.argv[1]}).media)
-    await renderer.render("1", "photo.jpg")
-    print(os.getpid(), flush=True)
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-
-MakeRenderer = Callable[[Media], Renderer]
+MakeRenderer = Callable[..., Renderer]
 
 
 @pytest.fixture
@@ -48,25 +33,13 @@ def media(tmp_path: Path) -> Media:
 async def make() -> AsyncIterator[MakeRenderer]:
     made: list[Renderer] = []
 
-    def make(media: Media) -> Renderer:
-        made.append(Renderer(media))
+    def make(media: Media, patience: timedelta | None = None) -> Renderer:
+        made.append(Renderer(media, patience))
         return made[-1]
 
     yield make
     for renderer in made:
         await renderer.close()
-
-
-def processes(parent: int | None = None) -> list[psutil.Process]:
-    children = psutil.Process(parent).children()
-    return [child for child in children if "streams.media.render_process" in _command(child)]
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 async def test_a_picture_becomes_files_under_the_media_root(media: Media, make: MakeRenderer) -> None:
@@ -102,15 +75,53 @@ async def test_content_and_missing_files_are_told_apart(media: Media, make: Make
     assert await renderer.render("7", "photo.jpg")
 
 
-async def test_a_decode_out_of_time_is_killed_and_the_next_goes_on(media: Media, make: MakeRenderer) -> None:
-    renderer = make(media.model_copy(update={"timeout": timedelta(milliseconds=5)}))
+async def test_a_decode_that_takes_too_much_processor_time_is_killed(media: Media, make: MakeRenderer) -> None:
+    hasty = media.model_copy(update={"timeout": timedelta(milliseconds=20)})
 
-    with pytest.raises(BadMedia, match="not decoded within 5ms"):
-        await renderer.render("7", "large.jpg")
+    with pytest.raises(BadMedia, match="more than 20ms of processor time"):
+        await make(hasty, timedelta(minutes=1)).render("7", "large.jpg")
 
     assert processes() == []
-    patient = make(media)
-    assert await patient.render("7", "photo.jpg")
+    assert await make(media).render("7", "photo.jpg")
+
+
+async def test_processor_time_is_counted_for_each_picture_by_itself(media: Media, make: MakeRenderer) -> None:
+    renderer = make(media.model_copy(update={"timeout": timedelta(seconds=1)}), timedelta(minutes=1))
+    await renderer.render("0", "large.jpg")
+    (process,) = processes()
+    start = process.cpu_times().user
+
+    number = 0
+    while process.cpu_times().user - start < 1.2:
+        number += 1
+        await renderer.render(f"{number}", "large.jpg")
+
+    assert processes() == [process]
+
+
+async def test_a_process_that_gets_no_time_is_no_fault_of_the_picture(media: Media, make: MakeRenderer) -> None:
+    renderer = make(media, timedelta(seconds=1))
+    await renderer.render("7", "photo.jpg")
+    processes()[0].suspend()
+
+    with pytest.raises(RenderCrashed, match="did not answer within 1s"):
+        await renderer.render("8", "photo.jpg")
+
+    assert processes() == []
+    assert await renderer.render("8", "photo.jpg")
+
+
+async def test_any_key_is_answered_in_one_short_line(media: Media, make: MakeRenderer) -> None:
+    renderer = make(media)
+    await renderer.render("7", "photo.jpg")
+    (process,) = processes()
+
+    for key in ("k" * 200_000, "é" * 512, "a/" * 512, "photo.jpg/" + "x" * 200):
+        with pytest.raises((BadMedia, MissingMedia)) as raised:
+            await renderer.render("7", key)
+        assert len(str(raised.value)) < 200
+
+    assert processes() == [process]
 
 
 async def test_a_decode_out_of_memory_is_the_contents_fault(media: Media, make: MakeRenderer) -> None:
@@ -212,20 +223,3 @@ async def test_a_process_knows_no_passwords_and_no_worker(
     assert "secret" not in json.dumps(process.environ())
     loaded = {Path(found.path).name for found in process.memory_maps() if found.path.endswith(".so")}
     assert not any("uvloop" in name or "aiokafka" in name or "asyncpg" in name for name in loaded)
-
-
-@pytest.mark.faults
-async def test_kill_9_of_the_worker_leaves_no_process(media: Media) -> None:
-    command = (sys.executable, "-c", PARENT, str(media.root))
-    worker = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=Path.cwd())
-    assert worker.stdout
-    async with asyncio.timeout(30):
-        await worker.stdout.readline()
-    (process,) = processes(worker.pid)
-    # Stopped, it cannot see that its input has ended: what ends it is the kernel.
-    process.suspend()
-
-    os.kill(worker.pid, signal.SIGKILL)
-    await worker.wait()
-
-    await eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, within=10)

@@ -9,7 +9,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from streams.health import Health
 from streams.metrics import Metrics
-from streams.web.health_routes import CannotServe, add_health_routes, start_site
+from streams.starting import CannotStart
+from streams.web.health_routes import add_health_routes, start_site
 from streams.web.middleware import new_application
 
 Client = TestClient[web.Request, web.Application]
@@ -80,10 +81,10 @@ async def test_a_port_that_is_taken_is_refused_with_the_setting_to_change() -> N
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
-        with pytest.raises(CannotServe, match=f"port {port} .* is taken .* TAILRACE_WORKER__PORT"):
+        with pytest.raises(CannotStart, match=f"port {port} .* is taken .* TAILRACE_WORKER__PORT"):
             await start_site(web.Application(), "127.0.0.1", port, setting="TAILRACE_WORKER")
 
 
 async def test_an_address_of_another_machine_is_refused_with_the_setting_to_change() -> None:
-    with pytest.raises(CannotServe, match=r"192\.0\.2\.1.*TAILRACE_HTTP__HOST"):
+    with pytest.raises(CannotStart, match=r"192\.0\.2\.1.*TAILRACE_HTTP__HOST"):
         await start_site(web.Application(), "192.0.2.1", 0)

@@ -1,0 +1,50 @@
+"""What every long-running program of ours needs before it begins: a schema, topics, and a way to be stopped."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from streams.database_errors import DATABASE_ERRORS, explain
+from streams.migrations import NEWEST
+from streams.schema_check import schema_problem, schema_version
+from streams.settings import Database, Settings
+from streams.topics import missing_topics
+
+
+class CannotStart(Exception):
+    """The program cannot begin; the message says why and what to do."""
+
+
+async def require_schema(engine: AsyncEngine, database: Database) -> None:
+    """Raises ``CannotStart`` unless the database answers and has the schema of this version."""
+    try:
+        found = await schema_version(engine)
+    except DATABASE_ERRORS as error:
+        raise CannotStart(explain(error, database)) from error
+    problem = schema_problem(found, NEWEST)
+    if problem:
+        raise CannotStart(problem)
+
+
+async def require_topics(settings: Settings) -> None:
+    """Raises ``CannotStart`` unless every topic is there: a group without topics would wait for ever."""
+    missing = await missing_topics(settings)
+    if missing:
+        names = ", ".join(topic.name for topic in missing[:3])
+        raise CannotStart(f"{len(missing)} topics are missing ({names}, ...); run `tailrace migrate`")
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set, and inside they do nothing else."""
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        yield stopped
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
