@@ -83,13 +83,12 @@ async def test_two_counters_that_both_believe_to_own_a_source_store_each_offset_
     settings: Settings, engine: AsyncEngine
 ) -> None:
     """Groups of their own stand for a rebalance that one of them has not noticed."""
-    zombie = settings.model_copy(update={"kafka": settings.kafka})
     await publish(settings, *posts(500))
 
     with pytest.MonkeyPatch.context() as patch:
         async with running_counter(settings, engine):
-            patch.setattr("streams.trending.counter.trending_group", lambda kafka: f"{kafka.topic_prefix}other")
-            async with running_counter(zombie, engine):
+            patch.setattr("streams.trending.consumer.trending_group", lambda kafka: f"{kafka.topic_prefix}other")
+            async with running_counter(settings, engine):
                 await publish(settings, *posts(500, seed=2))
                 await eventually(lambda: all_counted(settings, engine))
 
