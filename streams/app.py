@@ -78,6 +78,7 @@ async def worker_parts(settings: Settings, tasks: Sequence[Task] = TASKS) -> Asy
         renderer = Renderer(settings.media)
         closing.push_async_callback(renderer.close)
         data = settings.worker.data or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-")))
+        data.mkdir(parents=True, exist_ok=True)
         yield _assemble(settings, tasks, engine, producer, renderer, data)
 
 

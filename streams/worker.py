@@ -94,8 +94,8 @@ async def _stop(parts: Parts, running: list[asyncio.Task[Any]]) -> None:
     try:
         async with asyncio.timeout(deadline.total_seconds()):
             await parts.shell.stop()
-    except TimeoutError:
-        log.warning("the broker is away: what was not committed is delivered again, and known to be done")
+    except Exception as error:  # noqa: BLE001 - whatever it is, we stop
+        log.warning("not committed: what was done is delivered again, and known to be done", error=repr(error))
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
