@@ -6,7 +6,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 FIRST_NAMES = _words(
-    "Ada Alan Anita Barbara Bjarne Carol Claude Donald Dorothy Edsger Elizabeth Evelyn Frances Grace Guido Hedy "
+    "Ada Alan Anita Barbara Bjarne Carol Clair Donald Dorothy Edsger Elizabeth Evelyn Frances Grace Guido Hedy "
     "Ivan Jean Joan John Karen Katherine Ken Konrad Leslie Lynn Margaret Mary Niklaus Radia Robin Shafi Sophie "
     "Stephanie Susan Tim Tony Vint Whitfield"
 )
