@@ -1,6 +1,5 @@
 """Bring the schema ``tailrace`` to the newest version."""
 
-import asyncio
 from pathlib import Path
 
 from alembic import command
@@ -29,8 +28,3 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def main(database_url: str) -> None:
-    """``migrate`` for a caller without an event loop."""
-    asyncio.run(migrate(database_url))

@@ -199,6 +199,9 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
         """Begin the next batch where this one is stored; elsewhere another owner was faster: begin from its offset."""
         for partition in counts.keys() - refused:
             self._gaps.pop(partition, None)
+            if batch := counts[partition].batch():
+                self._metrics.excluded.labels("late").inc(len(batch.delta.body.late))
+                self._metrics.excluded.labels("future").inc(len(batch.delta.body.future))
             counts[partition].stored()
         if refused:
             self._metrics.refused_flushes.inc(len(refused))
