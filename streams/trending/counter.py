@@ -189,6 +189,7 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("counts wait for the database", error=repr(error))
             return AFTER_ERROR
         refused = {partition for partition, step in steps.items() if step.source not in advanced}
+        self._measure_excluded(step for partition, step in steps.items() if partition not in refused)
         self._settle(consumer, counts, refused)
         self._progress.beat()
         return self._settings.trending.flush.total_seconds() if any(s.batch for s in steps.values()) else HEARTBEAT
@@ -199,15 +200,18 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
         """Begin the next batch where this one is stored; elsewhere another owner was faster: begin from its offset."""
         for partition in counts.keys() - refused:
             self._gaps.pop(partition, None)
-            if batch := counts[partition].batch():
-                self._metrics.excluded.labels("late").inc(len(batch.delta.body.late))
-                self._metrics.excluded.labels("future").inc(len(batch.delta.body.future))
             counts[partition].stored()
         if refused:
             self._metrics.refused_flushes.inc(len(refused))
             log.warning("counted by another owner", sources=[counts[partition].source for partition in refused])
             self._open_again(consumer, refused)
         self._metrics.flushes.inc()
+
+    def _measure_excluded(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            if step.batch:
+                self._metrics.excluded.labels("late").inc(len(step.batch.delta.body.late))
+                self._metrics.excluded.labels("future").inc(len(step.batch.delta.body.future))
 
     def _open_again(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
         held = {partition for partition in partitions if partition in self._counts or partition in self._broken}

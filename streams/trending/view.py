@@ -13,7 +13,7 @@ from streams.metrics import Metrics
 from streams.trending import view_sql as sql
 from streams.trending.delta import unpack
 from streams.trending.sql import LIVE_GENERATION
-from streams.trending.windows import HOUR_WINDOWS, LONGEST, MAX_TOP, MINUTE_WINDOWS, WINDOWS, HourWindows, MinuteWindows
+from streams.trending.windows import HOUR_WINDOWS, LONGEST, MINUTE_WINDOWS, WINDOWS, HourWindows, MinuteWindows
 
 POLL = timedelta(milliseconds=200)
 STALE_AFTER = timedelta(seconds=5)
@@ -21,7 +21,7 @@ NEVER = datetime.fromtimestamp(0, UTC)
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["MAX_TOP", "WINDOWS", "Answer", "View"]
+__all__ = ["WINDOWS", "Answer", "View"]
 
 
 @dataclass(frozen=True)
