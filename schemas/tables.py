@@ -4,7 +4,7 @@ The backend's are in ``schemas.backend``.
 """
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, UUID
 
 metadata = sa.MetaData(schema="tailrace")
 Timestamp = sa.TIMESTAMP(timezone=True)
@@ -30,6 +30,58 @@ task_runs = sa.Table(
     sa.Column("takeovers", sa.Integer, nullable=False, server_default="0"),
     sa.Column("outcome", JSONB),
     sa.Column("error", sa.Text),
+    sa.Column("cause", JSONB),
+    sa.Column("key", sa.LargeBinary),
+    sa.Column("schedule", sa.Text),
+    sa.Column("concurrency_key", sa.Text),
+    sa.Column("swept_at", Timestamp),
+    sa.Column("sweeps", sa.Integer, nullable=False, server_default="0"),
+)
+
+queues = sa.Table(
+    "queues",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("automatic", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("reason", sa.Text),
+    sa.Column("changed_at", Timestamp, nullable=False, server_default=sa.func.now()),
+)
+
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("args", JSONB, nullable=False, server_default="{}"),
+    sa.Column("queue", sa.Text),
+    sa.Column("cron", sa.Text),
+    sa.Column("zone", sa.Text, nullable=False, server_default="UTC"),
+    sa.Column("every", INTERVAL),
+    sa.Column("at", Timestamp),
+    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("misfire", sa.Text, nullable=False, server_default="run_once"),
+    sa.Column("overlap", sa.Text, nullable=False, server_default="skip"),
+    sa.Column("jitter", INTERVAL, nullable=False, server_default="0"),
+    sa.Column("starts_at", Timestamp, nullable=False, server_default=sa.func.now()),
+    sa.Column("next_at", Timestamp),
+    sa.Column("last_at", Timestamp),
+    sa.Column("last_run", UUID(as_uuid=True)),
+    sa.Column("error", sa.Text),
+    sa.Column("edited", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("deleted", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("created_at", Timestamp, nullable=False, server_default=sa.func.now()),
+    sa.Column("updated_at", Timestamp, nullable=False, server_default=sa.func.now()),
+)
+
+dead_letter_marks = sa.Table(
+    "dead_letter_marks",
+    metadata,
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("offset", sa.BigInteger, primary_key=True),
+    sa.Column("mark", sa.Text, nullable=False),
+    sa.Column("marked_at", Timestamp, nullable=False, server_default=sa.func.now()),
 )
 
 outbox = sa.Table(

@@ -69,6 +69,7 @@ class Order:
     command: Command
     queue: str
     enqueued_at: datetime
+    key: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ class Ledger:
             "args": [msgspec.json.encode(command.args).decode() for command in commands.values()],
             "queues": [order.queue for order in orders],
             "enqueued_at": [order.enqueued_at for order in orders],
+            "causes": [msgspec.json.encode(command.cause).decode() for command in commands.values()],
+            "keys": [order.key for order in orders],
         }
         rows = await connection.execute(sql.CLAIM, {**columns, "worker": self.worker, "lease": self.lease})
         return {

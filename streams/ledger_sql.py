@@ -6,14 +6,15 @@ from sqlalchemy import text
 # Sorted by id, so that two workers with the same commands wait for each other and never deadlock.
 CLAIM = text("""
     INSERT INTO tailrace.task_runs AS run (id, caused_at, task, queue, state, attempt, generation, args,
-                                           enqueued_at, started_at, worker, lease_until)
+                                           enqueued_at, cause, key, started_at, worker, lease_until)
     SELECT want.id, want.caused_at, want.task, want.queue, 'running', want.attempt, want.generation,
-           want.args::jsonb, want.enqueued_at, clock_timestamp(), :worker,
+           want.args::jsonb, want.enqueued_at, want.cause::jsonb, want.key, clock_timestamp(), :worker,
            clock_timestamp() + CAST(:lease AS interval)
       FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:tasks AS text[]),
                   CAST(:queues AS text[]), CAST(:attempts AS int[]), CAST(:generations AS int[]),
-                  CAST(:args AS text[]), CAST(:enqueued_at AS timestamptz[]))
-           AS want (id, caused_at, task, queue, attempt, generation, args, enqueued_at)
+                  CAST(:args AS text[]), CAST(:enqueued_at AS timestamptz[]), CAST(:causes AS text[]),
+                  CAST(:keys AS bytea[]))
+           AS want (id, caused_at, task, queue, attempt, generation, args, enqueued_at, cause, key)
      ORDER BY want.id
     ON CONFLICT (caused_at, id) DO UPDATE
        SET state = 'running', worker = excluded.worker, started_at = excluded.started_at,

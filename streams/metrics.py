@@ -57,6 +57,18 @@ class Metrics:
             "tailrace_lost_claims", "Runs that were no longer ours when they ended", registry=registry
         )
 
+        self.started = Counter("tailrace_started", "Runs started, by queue", ["queue"], registry=registry)
+        self.queue_paused = Gauge("tailrace_queue_paused", "1 where the queue is paused", ["queue"], registry=registry)
+        self.swept = Counter(
+            "tailrace_swept", "Runs that the sweeper put on their queue again, by state", ["state"], registry=registry
+        )
+        self.trimmed = Counter(
+            "tailrace_trimmed", "Records below the watermark that were deleted", ["topic"], registry=registry
+        )
+        self.ticks = Counter(
+            "tailrace_ticks", "Instants of schedules dealt with: run, skipped", ["schedule", "what"], registry=registry
+        )
+
     def _outbox(self, registry: CollectorRegistry) -> None:
         self.relayed = Counter("tailrace_relayed", "Outbox rows published", ["topic"], registry=registry)
         self.set_aside = Counter("tailrace_set_aside", "Outbox rows that cannot be sent", registry=registry)

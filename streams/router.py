@@ -10,13 +10,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.commands import Command, command_id
-from schemas.envelope import Headers
 from schemas.topics import QUEUE_BY_NAME
 from streams.dead_letters import DeadLetters
 from streams.decoding import Event, Undecodable, decode_event
 from streams.kafka_client import full_name
 from streams.records import Delivery
 from streams.settings import Kafka
+from streams.submission import command_headers
 from streams.task import Task
 from streams.watermark import Watermark
 
@@ -119,8 +119,7 @@ class Router:
 
     async def _send(self, delivery: Delivery, task: Task, command: Command) -> asyncio.Future[object]:
         record = delivery.record
-        headers: Headers = [("content-type", b"application/json"), ("tailrace-task", task.name.encode())]
-        headers += [(name, value) for name, value in record.headers if name in PASSED_ON]
+        headers = command_headers(task.name, [pair for pair in record.headers if pair[0] in PASSED_ON])
         sent: asyncio.Future[object] = await self._producer.send(
             full_name(self._kafka, QUEUE_BY_NAME[task.queue].topic),
             msgspec.json.encode(command),

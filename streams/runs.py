@@ -24,7 +24,7 @@ class Received:
     @property
     def order(self) -> Order:
         record = self.delivery.record
-        return Order(self.command, QUEUE_BY_TOPIC[record.topic].name, record.published_at)
+        return Order(self.command, QUEUE_BY_TOPIC[record.topic].name, record.published_at, record.key)
 
 
 @dataclass(frozen=True)

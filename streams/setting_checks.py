@@ -8,8 +8,12 @@ from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from schemas.topics import QUEUE_BY_NAME
+
 DATABASE_FORM = "postgresql://user:password@host:port/database, with special characters of the password as %XX"
 MAIL_FORM = "smtp://, smtps:// or smtp+starttls://, then user:password@host:port, special characters as %XX"
+
+SHORTEST_KEEP = timedelta(days=62)
 
 
 def checked_database_url(url: str) -> str:
@@ -54,6 +58,34 @@ def checked_positive(duration: timedelta) -> timedelta:
     if duration <= timedelta(0):
         raise ValueError("must be more than 0")
     return duration
+
+
+def checked_queues(names: str) -> str:
+    """Names of queues with commas between, or nothing."""
+    for name in filter(None, (part.strip() for part in names.split(","))):
+        _require_queue(name)
+    return names
+
+
+def checked_queue_concurrency(runs: dict[str, int]) -> dict[str, int]:
+    """Name of queue -> runs at once."""
+    for name, number in runs.items():
+        _require_queue(name)
+        if number < 1:
+            raise ValueError(f"{name}: at least 1 run at once; to serve a queue not at all, leave it out of the queues")
+    return runs
+
+
+def checked_keep(duration: timedelta) -> timedelta:
+    """Long enough that no command which still travels finds its month gone."""
+    if duration < SHORTEST_KEEP:
+        raise ValueError(f"at least {SHORTEST_KEEP.days}d, or repeats of older commands could not be recognised")
+    return duration
+
+
+def _require_queue(name: str) -> None:
+    if name not in QUEUE_BY_NAME:
+        raise ValueError(f"{name!r} is not a queue; they are {', '.join(QUEUE_BY_NAME)}")
 
 
 def _checked_url(url: str, schemes: tuple[str, ...], form: str) -> str:

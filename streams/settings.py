@@ -81,12 +81,30 @@ class Http(Group):
 
 class Worker(Group):
     name: str | None = None
-    concurrency: int = Field(16, ge=1, le=1000, description="runs at once of each queue")
+    queues: Annotated[str, AfterValidator(check.checked_queues)] = Field("", description="served; empty: all")
+    concurrency: int = Field(16, ge=1, le=1000, description="runs at once, of all queues together")
+    queue_concurrency: Annotated[dict[str, int], AfterValidator(check.checked_queue_concurrency)] = Field(
+        default_factory=dict, description='runs at once of single queues, JSON, e.g. {"maintenance": 2}'
+    )
+    pause_after_dead: int = Field(100, ge=0, description="dead runs in a row that pause their queue; 0: never")
     port: int = Field(8001, ge=0, le=65535, description="health and metrics; 0 takes a free one")
     lease: Duration = timedelta(seconds=15)
     max_unacknowledged: int = Field(1000, ge=1)
     stop_deadline: Duration = timedelta(seconds=10)
     data: Path | None = Field(None, description="folder for what Faust keeps; a temporary one by default")
+
+
+class Ledger(Group):
+    keep: Annotated[Duration, AfterValidator(check.checked_keep)] = Field(
+        timedelta(days=400), description="months older than this are dropped"
+    )
+    sweep_after: Duration = Field(
+        timedelta(minutes=10), description="overdue for so long, a waiting run is put on its queue again"
+    )
+
+
+class Schedules(Group):
+    grace: Duration = Field(timedelta(minutes=1), description="an instant later than this has been missed")
 
 
 class Trending(Group):
@@ -131,6 +149,8 @@ class Settings(Group):
     media: Media = Media()
     http: Http = Http()
     worker: Worker = Worker()
+    ledger: Ledger = Ledger()
+    schedules: Schedules = Schedules()
     trending: Trending = Trending()
     tasks: Tasks = Tasks()
     backend: Backend = Backend()
@@ -171,15 +191,18 @@ def _unknown(name: str) -> str:
     return f"{name} is not a setting; the nearest is {nearest[0]}. `tailrace settings` lists them all."
 
 
+JSON_OBJECTS = (dict[str, str], dict[str, int])
+
+
 def _parsed(name: str, value: str) -> Any:
     group, field = FIELDS[name]
-    if cast(type[Group], Settings.model_fields[group].annotation).model_fields[field].annotation != dict[str, str]:
+    if cast(type[Group], Settings.model_fields[group].annotation).model_fields[field].annotation not in JSON_OBJECTS:
         return value
     try:
         return json.loads(value)
     except ValueError as error:
-        example = '{"users": "accounts_user"}'
-        raise SettingsError(f"{name}={value!r}: a JSON object of names is expected, e.g. {example}") from error
+        example = '{"maintenance": 2}' if field == "queue_concurrency" else '{"users": "accounts_user"}'
+        raise SettingsError(f"{name}={value!r}: a JSON object is expected, e.g. {example}") from error
 
 
 def _explained(error: ValidationError) -> Iterator[str]:
