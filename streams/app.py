@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,22 +19,28 @@ from agents import TASKS
 from schemas.backend import backend_tables
 from schemas.commands import Command
 from schemas.events import FACTS
-from schemas.topics import QUEUES
+from schemas.topics import QUEUE_BY_NAME, QUEUES
+from streams.claims import Claim
 from streams.clock import Clock
 from streams.database_probe import DatabaseProbe
 from streams.db import engine_for
+from streams.dead_letter_desk import DeadLetterDesk
 from streams.dead_letters import DeadLetters
-from streams.faust_shell import FaustShell
+from streams.dispatcher import Dispatcher
+from streams.faust_shell import FaustShell, Put
+from streams.gate import Gate
 from streams.health import Health
 from streams.kafka_client import producer_for
-from streams.ledger import Claim, Ledger
+from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
 from streams.metrics import Metrics
+from streams.outcome_batches import OutcomeBatches
 from streams.pipeline import ContextFactory, Pipeline
-from streams.queue_runner import QueueRunner
+from streams.queue_states import DeadStreaks, QueueStates
 from streams.recorder import Recorder
 from streams.relay import Relay
+from streams.retention_watch import retention_problem
 from streams.router import Router
 from streams.settings import Settings
 from streams.stall_watch import StallWatch
@@ -56,7 +63,9 @@ class Parts:
     watermark: Watermark
     pipeline: Pipeline
     router: Router
-    runners: dict[str, QueueRunner]
+    dispatcher: Dispatcher
+    desk: DeadLetterDesk
+    queue_states: QueueStates
     relay: Relay
     counter: Counter
     shell: FaustShell
@@ -79,14 +88,25 @@ async def worker_parts(settings: Settings, tasks: Sequence[Task] = TASKS) -> Asy
         closing.push_async_callback(renderer.close)
         data = settings.worker.data or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-")))
         data.mkdir(parents=True, exist_ok=True)
-        yield _assemble(settings, tasks, engine, producer, renderer, data)
+        letters = producer_for(settings.kafka)
+        await letters.start()
+        closing.push_async_callback(letters.stop)
+        yield _assemble(settings, tasks, engine, Producers(producer, letters), renderer, data)
+
+
+@dataclass(frozen=True)
+class Producers:
+    """One for each stream of records, so that what one topic refuses holds up no other."""
+
+    commands: AIOKafkaProducer
+    dead_letters: AIOKafkaProducer
 
 
 def _assemble(
     settings: Settings,
     tasks: Sequence[Task],
     engine: AsyncEngine,
-    producer: AIOKafkaProducer,
+    producers: Producers,
     renderer: Renderer,
     data: Path,
 ) -> Parts:
@@ -94,15 +114,22 @@ def _assemble(
     ledger = Ledger(engine, settings.worker.name or _unique_name(), settings.worker.lease)
     shell = FaustShell(settings.kafka, data)
     watermark = Watermark(settings.worker.max_unacknowledged, metrics, shell.pause, shell.resume, clock)
-    dead_letters = DeadLetters(settings.kafka, producer, clock)
-    recorder = Recorder(engine, ledger, dead_letters, clock, random.SystemRandom())
+    dead_letters = DeadLetters(settings.kafka, producers.dead_letters, clock)
+    desk = DeadLetterDesk(dead_letters, watermark)
+    recorder = Recorder(engine, ledger, dead_letters, clock, random.SystemRandom(), OutcomeBatches(ledger))
     mailer = Mailer(settings.smtp, engine, ledger)
-    context = _context_factory(settings, engine, mailer, renderer, clock)
+    context = context_factory(settings, engine, mailer, renderer, clock)
     by_name = {task.name: task for task in tasks}
-    pipeline = Pipeline(by_name, ledger, recorder, dead_letters, watermark, context, metrics, clock)
-    router = Router(settings.kafka, tasks, producer, dead_letters, watermark)
-    runners = {queue.topic: QueueRunner(queue.name, pipeline, _concurrency(settings, queue.name)) for queue in QUEUES}
-    stall_watch = StallWatch(settings.kafka, watermark, shell.assignment, shell.position, clock)
+    pipeline = Pipeline(by_name, ledger, recorder, desk, watermark, context, metrics, clock)
+    router = Router(settings.kafka, tasks, producers.commands, desk, watermark)
+    queue_states = QueueStates(engine, metrics)
+    streaks = DeadStreaks(engine, queue_states, settings.worker.pause_after_dead)
+    gate = Gate({queue.name: queue.priority for queue in QUEUES})
+    limits, total = _limits(settings), settings.worker.concurrency
+    dispatcher = Dispatcher(pipeline, gate, total, limits, lambda: queue_states.paused, streaks.pause_if_needed)
+    stall_watch = StallWatch(
+        settings.kafka, watermark, shell.assignment, shell.position, lambda: queue_states.paused, clock
+    )
     counter = Counter(settings, TrendingStore(engine), metrics, health.progress("trending counter"))
     relay = Relay(settings, metrics, health.progress("relay"))
     probe = DatabaseProbe(engine, settings.database)
@@ -110,24 +137,32 @@ def _assemble(
         ("database", probe.problem),
         ("consumer group", shell.problem),
         ("consumer", stall_watch.problem),
+        ("retention", retention_problem(watermark, clock)),
+        ("queues", queue_states.problem),
         ("trending sources", counter.problem),
     ):
         health.add(name, problem)
-    shell.connect(watermark, dict.fromkeys(FACTS, router.put) | {topic: r.put for topic, r in runners.items()})
-    working = (ledger, watermark, pipeline, router, runners, relay, counter)
+    puts: dict[str, Put] = dict.fromkeys(FACTS, router.put)
+    puts |= {QUEUE_BY_NAME[queue].topic: partial(dispatcher.put, queue) for queue in limits}
+    shell.connect(watermark, puts, dispatcher.partitions_lost)
+    working = (ledger, watermark, pipeline, router, dispatcher, desk, queue_states, relay, counter)
     return Parts(settings, engine, *working, shell, stall_watch, probe, health, metrics)
 
 
-def _concurrency(settings: Settings, queue: str) -> int:
-    """Runs at once. Waiting for a process that renders would only hold leases."""
-    if queue == "media":
-        return min(settings.worker.concurrency, WAITING_PER_PROCESS * settings.media.processes)
-    return settings.worker.concurrency
+def _limits(settings: Settings) -> dict[str, int]:
+    """Runs at once of each queue that this worker serves. Waiting for a process that renders would only hold
+    leases.
+    """
+    worker = settings.worker
+    served = [name.strip() for name in worker.queues.split(",") if name.strip()] or [queue.name for queue in QUEUES]
+    usual = {"media": WAITING_PER_PROCESS * settings.media.processes} | worker.queue_concurrency
+    return {name: min(worker.concurrency, usual.get(name, worker.concurrency)) for name in served}
 
 
-def _context_factory(
+def context_factory(
     settings: Settings, engine: AsyncEngine, mailer: Mailer, renderer: Renderer, clock: Clock
 ) -> ContextFactory:
+    """Makes of a command and its claim what a task may use."""
     backend = backend_tables(settings.backend.db_schema, settings.backend.tables, settings.backend.columns)
     log = structlog.get_logger("agents")
 

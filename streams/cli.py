@@ -1,7 +1,9 @@
 """``tailrace``: every command. What is heavy is imported by the command that needs it."""
 
 import asyncio
+import os
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 
 import click
@@ -19,16 +21,24 @@ def cli() -> None:
 
 
 @cli.command()
-def worker() -> None:
-    """Run the tasks: router, queues, relay and trending counter."""
+@click.option("--queues", metavar="NAME,NAME", help="Serve only these queues.")
+@click.option("--concurrency", type=int, metavar="N", help="Runs at once, of all queues together.")
+def worker(queues: str | None, concurrency: int | None) -> None:
+    """Run the tasks: router, queues, schedules, relay and trending counter."""
     import uvloop
 
+    from agents import TASKS
     from streams.starting import CannotStart
     from streams.worker import WorkerFailed, run_worker
 
-    settings = load_settings()
+    settings = load_settings(
+        {
+            "TAILRACE_WORKER__QUEUES": queues,
+            "TAILRACE_WORKER__CONCURRENCY": None if concurrency is None else str(concurrency),
+        }
+    )
     try:
-        uvloop.run(run_worker(settings))
+        uvloop.run(run_worker(settings, TASKS))
     except (CannotStart, WorkerFailed) as error:
         sys.exit(f"tailrace worker: {error}")
 
@@ -136,12 +146,16 @@ def show_settings() -> None:
         click.echo(f"{name}={shown}")
 
 
-def load_settings() -> Settings:
-    """The settings of this environment, with logging set up; ends the program where one is wrong."""
+def load_settings(options: Mapping[str, str | None] | None = None) -> Settings:
+    """The settings of this environment, with logging set up; ends the program where one is wrong.
+
+    ``options`` of the command line, by the names of their variables, go before the environment.
+    """
     from streams.log import configure_logging
 
+    given = {name: value for name, value in (options or {}).items() if value is not None}
     try:
-        settings = Settings.load()
+        settings = Settings.load({**os.environ, **given})
     except SettingsError as error:
         sys.exit(f"tailrace: {error}")
     configure_logging(settings.log)

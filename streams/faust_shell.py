@@ -28,13 +28,16 @@ class FaustShell:
         self.app = faust.App(worker_group(kafka), **_options(kafka, data))
         self._joined = False
 
-    def connect(self, watermark: Watermark, puts: Mapping[str, Put]) -> None:
-        """Hand the records of each topic (by its name without prefix) to its ``put``, tracked by the watermark."""
+    def connect(self, watermark: Watermark, puts: Mapping[str, Put], partitions_lost: Callable[[], None]) -> None:
+        """Hand the records of each topic (by its name without prefix) to its ``put``, tracked by the watermark;
+        ``partitions_lost`` is told when some of these are no longer ours.
+        """
         for topic, put in puts.items():
             self._agent(topic, watermark, put)
 
         async def forget(_app: Any, revoked: Any = (), *_: Any, **__: Any) -> None:
             watermark.forget([self._place(tp) for tp in revoked])
+            partitions_lost()
 
         async def joined(_app: Any, *_: Any, **__: Any) -> None:
             self._joined = True

@@ -5,90 +5,17 @@ so a worker that was taken for dead, or a COMMIT whose answer was lost, does not
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.commands import Command
 from streams import ledger_sql as sql
+from streams.claiming import claim
+from streams.claims import Answer, Claim, Ending, LostClaim, Months, Order
 from streams.db import autocommit
-
-MAX_TAKEOVERS = 5
-"""A run that has outlived this many workers is dead: it probably kills them."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """This worker's right to run one attempt, until its lease runs out."""
-
-    id: uuid.UUID
-    caused_at: datetime
-    attempt: int
-    worker: str
-    takeovers: int = 0
-
-    @property
-    def key(self) -> dict[str, Any]:
-        """What the row must still say: a worker whose lease lapsed may have taken the run over from itself."""
-        return {
-            "id": self.id,
-            "caused_at": self.caused_at,
-            "attempt": self.attempt,
-            "worker": self.worker,
-            "takeovers": self.takeovers,
-        }
-
-
-@dataclass(frozen=True)
-class Finished:
-    """It is done, or a later attempt has taken its place: this delivery is a duplicate."""
-
-
-@dataclass(frozen=True)
-class LiveUntil:
-    """Another delivery of it runs, and its lease holds until then."""
-
-    until: datetime
-
-
-Answer = Claim | Finished | LiveUntil
-
-
-class LostClaim(Exception):
-    """The run is no longer ours: it was taken over, or it has been recorded already."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """A command as it came off its queue."""
-
-    command: Command
-    queue: str
-    enqueued_at: datetime
-    key: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a run left ``running``. ``next_attempt`` and ``scheduled_for`` only where it is parked."""
-
-    state: str
-    outcome: Mapping[str, Any] | None = None
-    error: str | None = None
-    next_attempt: int | None = None
-    scheduled_for: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Months:
-    """A run can be recorded if its cause lies in [first, last)."""
-
-    first: datetime
-    last: datetime
 
 
 class Ledger:
@@ -104,46 +31,7 @@ class Ledger:
         """One answer for each order, in order; of several with one id the latest attempt is asked for once
         and the others are duplicates of it.
         """
-        asked: dict[uuid.UUID, int] = {}
-        for index, order in enumerate(orders):
-            first = asked.setdefault(order.command.id, index)
-            if order.command.attempt > orders[first].command.attempt:
-                asked[order.command.id] = index
-        chosen = sorted((orders[index] for index in asked.values()), key=lambda order: order.command.id)
-        async with autocommit(self.engine) as connection:
-            answers = await self._claimed(connection, chosen)
-            refused = [order.command for order in chosen if order.command.id not in answers]
-            if refused:
-                answers |= await self._refused(connection, refused)
-        return [
-            answers[order.command.id] if asked[order.command.id] == index else Finished()
-            for index, order in enumerate(orders)
-        ]
-
-    async def _claimed(self, connection: AsyncConnection, orders: Sequence[Order]) -> dict[uuid.UUID, Answer]:
-        commands = {order.command.id: order.command for order in orders}
-        columns = {
-            "ids": list(commands),
-            "caused_at": [command.caused_at for command in commands.values()],
-            "tasks": [command.task for command in commands.values()],
-            "attempts": [command.attempt for command in commands.values()],
-            "generations": [command.generation for command in commands.values()],
-            "args": [msgspec.json.encode(command.args).decode() for command in commands.values()],
-            "queues": [order.queue for order in orders],
-            "enqueued_at": [order.enqueued_at for order in orders],
-            "causes": [msgspec.json.encode(command.cause).decode() for command in commands.values()],
-            "keys": [order.key for order in orders],
-        }
-        rows = await connection.execute(sql.CLAIM, {**columns, "worker": self.worker, "lease": self.lease})
-        return {
-            row.id: Claim(row.id, commands[row.id].caused_at, commands[row.id].attempt, self.worker, row.takeovers)
-            for row in rows
-        }
-
-    async def _refused(self, connection: AsyncConnection, commands: Sequence[Command]) -> dict[uuid.UUID, Answer]:
-        keys = {"ids": [c.id for c in commands], "caused_at": [c.caused_at for c in commands]}
-        rows = {row.id: row for row in await connection.execute(sql.REFUSED, keys)}
-        return {command.id: _answer(command, rows[command.id]) for command in commands}
+        return await claim(self.engine, self.worker, self.lease, orders)
 
     async def record(self, connection: AsyncConnection, claim: Claim, ending: Ending) -> None:
         """Write the ending in the caller's transaction. Raises ``LostClaim`` if the run is not ours any more;
@@ -163,20 +51,27 @@ class Ledger:
         if result.rowcount != 1:
             raise LostClaim(f"run {claim.id} attempt {claim.attempt} is no longer {claim.worker}'s")
 
+    async def record_many(self, endings: Sequence[tuple[Claim, Ending]]) -> set[uuid.UUID]:
+        """Write endings (done or skipped, of runs without rows of their own) at once; the ids of those that were
+        ours. The others have been taken over, or were recorded before.
+        """
+        columns = {
+            **_columns([claim for claim, _ in endings]),
+            "states": [ending.state for _, ending in endings],
+            "outcomes": [msgspec.json.encode(ending.outcome).decode() for _, ending in endings],
+        }
+        async with autocommit(self.engine) as connection:
+            rows = await connection.execute(sql.RECORD_MANY, {**columns, "worker": self.worker})
+            return {row.id for row in rows}
+
     async def hold(self, connection: AsyncConnection, claim: Claim) -> None:
         """As ``hold``, for those who are handed a ledger."""
         await hold(connection, claim)
 
     async def renew(self, claims: Sequence[Claim]) -> None:
-        """Extend the leases of what runs."""
-        columns = {
-            "ids": [claim.id for claim in claims],
-            "caused_at": [claim.caused_at for claim in claims],
-            "attempts": [claim.attempt for claim in claims],
-            "takeovers": [claim.takeovers for claim in claims],
-        }
+        """Extend the leases of what is claimed."""
         async with autocommit(self.engine) as connection:
-            await connection.execute(sql.RENEW, {**columns, "worker": self.worker, "lease": self.lease})
+            await connection.execute(sql.RENEW, {**_columns(claims), "worker": self.worker, "lease": self.lease})
 
     async def state(self, claim: Claim) -> str | None:
         """How this very claim has ended; None where it is another's or still runs."""
@@ -200,10 +95,10 @@ class Ledger:
         self._months = Months(row.first, row.last)
         return self._months
 
-    async def release(self, claim: Claim) -> None:
-        """Give back a claim that was not started."""
-        async with autocommit(self.engine) as connection:
-            await connection.execute(sql.RELEASE, claim.key)
+    async def release(self, connection: AsyncConnection, claims: Sequence[Claim]) -> set[uuid.UUID]:
+        """Give back claims that have not ended, in the caller's transaction; the ids of those that were ours."""
+        rows = await connection.execute(sql.RELEASE, {**_columns(claims), "worker": self.worker})
+        return {row.id for row in rows}
 
 
 async def hold(connection: AsyncConnection, claim: Claim) -> None:
@@ -212,10 +107,10 @@ async def hold(connection: AsyncConnection, claim: Claim) -> None:
         raise LostClaim(f"run {claim.id} attempt {claim.attempt} is no longer {claim.worker}'s")
 
 
-def _answer(command: Command, row: Any) -> Answer:
-    """What the row says to a command that could not be claimed."""
-    if row.attempt == command.attempt and row.state == "running":
-        return LiveUntil(row.lease_until)
-    if row.attempt == command.attempt and row.state in ("queued", "parked"):
-        return LiveUntil(row.now)  # it changed hands between the two statements: ask again at once
-    return Finished()
+def _columns(claims: Sequence[Claim]) -> dict[str, list[Any]]:
+    return {
+        "ids": [claim.id for claim in claims],
+        "caused_at": [claim.caused_at for claim in claims],
+        "attempts": [claim.attempt for claim in claims],
+        "takeovers": [claim.takeovers for claim in claims],
+    }

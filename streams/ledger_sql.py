@@ -6,25 +6,53 @@ from sqlalchemy import text
 # Sorted by id, so that two workers with the same commands wait for each other and never deadlock.
 CLAIM = text("""
     INSERT INTO tailrace.task_runs AS run (id, caused_at, task, queue, state, attempt, generation, args,
-                                           enqueued_at, cause, key, started_at, worker, lease_until)
+                                           enqueued_at, cause, key, concurrency_key, started_at,
+                                           worker, lease_until)
     SELECT want.id, want.caused_at, want.task, want.queue, 'running', want.attempt, want.generation,
-           want.args::jsonb, want.enqueued_at, want.cause::jsonb, want.key, clock_timestamp(), :worker,
-           clock_timestamp() + CAST(:lease AS interval)
+           want.args::jsonb, want.enqueued_at, want.cause::jsonb, want.key, want.concurrency_key,
+           clock_timestamp(), :worker, clock_timestamp() + CAST(:lease AS interval)
       FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:tasks AS text[]),
                   CAST(:queues AS text[]), CAST(:attempts AS int[]), CAST(:generations AS int[]),
                   CAST(:args AS text[]), CAST(:enqueued_at AS timestamptz[]), CAST(:causes AS text[]),
-                  CAST(:keys AS bytea[]))
-           AS want (id, caused_at, task, queue, attempt, generation, args, enqueued_at, cause, key)
+                  CAST(:keys AS bytea[]), CAST(:concurrency_keys AS text[]))
+           AS want (id, caused_at, task, queue, attempt, generation, args, enqueued_at, cause, key,
+                    concurrency_key)
      ORDER BY want.id
     ON CONFLICT (caused_at, id) DO UPDATE
        SET state = 'running', worker = excluded.worker, started_at = excluded.started_at,
            lease_until = excluded.lease_until, enqueued_at = excluded.enqueued_at,
-           finished_at = NULL, duration_ms = NULL, outcome = NULL, error = NULL,
+           concurrency_key = excluded.concurrency_key, swept_at = NULL, sweeps = 0, finished_at = NULL,
+           duration_ms = NULL, outcome = NULL, error = NULL,
            takeovers = run.takeovers + CASE run.state WHEN 'running' THEN 1 ELSE 0 END
      WHERE run.attempt = excluded.attempt
        AND (run.state IN ('queued', 'parked')
             OR run.state = 'running' AND run.lease_until < clock_timestamp())
     RETURNING run.id, run.takeovers
+""")
+
+# Nobody else counts or claims for these keys until our COMMIT. In order, so that two workers never deadlock.
+LOCK_KEYS = text("""
+    SELECT pg_advisory_xact_lock(hashtextextended('tailrace.key:' || key, 0))
+      FROM (SELECT DISTINCT key FROM unnest(CAST(:keys AS text[])) AS wanted (key) ORDER BY key) AS sorted
+""")
+
+# Runs at once for each key; those of a lost worker do not count.
+RUNNING_BY_KEY = text("""
+    SELECT concurrency_key, count(*) AS running
+      FROM tailrace.task_runs
+     WHERE state = 'running' AND concurrency_key = ANY(CAST(:keys AS text[]))
+       AND lease_until > clock_timestamp()
+     GROUP BY concurrency_key
+""")
+
+# Its key is taken: it waits, at the same attempt.
+PARK = text("""
+    INSERT INTO tailrace.task_runs AS run (id, caused_at, task, queue, state, attempt, generation, args,
+                                           enqueued_at, scheduled_for, cause, key, concurrency_key)
+    VALUES (:id, :caused_at, :task, :queue, 'parked', :attempt, :generation, CAST(:args AS jsonb),
+            :enqueued_at, :due, CAST(:cause AS jsonb), :key, :concurrency_key)
+    ON CONFLICT (caused_at, id) DO UPDATE SET state = 'parked', scheduled_for = excluded.scheduled_for
+     WHERE run.attempt = excluded.attempt AND run.state IN ('queued', 'parked')
 """)
 
 # Why a command was not ours to take. A second statement, because the first one's snapshot is older than
@@ -44,6 +72,20 @@ RECORD = text("""
      WHERE caused_at = :caused_at AND id = :id AND attempt = :attempt AND worker = :worker
        AND takeovers = :takeovers
        AND state = 'running'
+""")
+
+# The same for many runs that leave no rows of their own; those that are not returned were not ours any more.
+RECORD_MANY = text("""
+    UPDATE tailrace.task_runs AS run
+       SET state = ending.state, lease_until = NULL, outcome = ending.outcome::jsonb,
+           finished_at = clock_timestamp(),
+           duration_ms = extract(epoch FROM clock_timestamp() - run.started_at) * 1000
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:attempts AS int[]),
+                  CAST(:takeovers AS int[]), CAST(:states AS text[]), CAST(:outcomes AS text[]))
+           AS ending (id, caused_at, attempt, takeovers, state, outcome)
+     WHERE run.caused_at = ending.caused_at AND run.id = ending.id AND run.attempt = ending.attempt
+       AND run.takeovers = ending.takeovers AND run.worker = :worker AND run.state = 'running'
+    RETURNING run.id
 """)
 
 # Is the run still this worker's? Locks the row, so that nobody takes it over before our COMMIT.
@@ -67,13 +109,16 @@ RENEW = text("""
     RETURNING run.id
 """)
 
-# Give back what was claimed and not started, so that the next worker need not wait for the lease.
+# Give back what was claimed and has not ended, so that the next worker need not wait for the lease.
 RELEASE = text("""
-    UPDATE tailrace.task_runs
-       SET state = 'queued', worker = NULL, lease_until = NULL
-     WHERE caused_at = :caused_at AND id = :id AND attempt = :attempt AND worker = :worker
-       AND takeovers = :takeovers
-       AND state = 'running'
+    UPDATE tailrace.task_runs AS run
+       SET state = 'queued', worker = NULL, lease_until = NULL, scheduled_for = clock_timestamp()
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:attempts AS int[]),
+                  CAST(:takeovers AS int[]))
+           AS mine (id, caused_at, attempt, takeovers)
+     WHERE run.caused_at = mine.caused_at AND run.id = mine.id AND run.attempt = mine.attempt
+       AND run.takeovers = mine.takeovers AND run.worker = :worker AND run.state = 'running'
+    RETURNING run.id
 """)
 
 # The state of one run, read again after a COMMIT whose answer was lost.

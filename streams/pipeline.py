@@ -1,27 +1,32 @@
 """The life of one command, as named steps: decode, claim, perform, record, acknowledge, measure."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-import msgspec
 import structlog
+from prometheus_client import Counter, Histogram
 from sqlalchemy.exc import DBAPIError
 
 from schemas.commands import Command
+from streams.claims import Answer, Busy, Claim, Finished, LiveUntil, LostClaim
 from streams.clock import Clock
 from streams.db import is_unstorable, until_available
-from streams.dead_letters import DeadLetters
+from streams.dead_letter_desk import DeadLetterDesk
 from streams.decoding import Undecodable, decode_command
-from streams.ledger import MAX_TAKEOVERS, Claim, Finished, Ledger, LiveUntil, LostClaim
+from streams.ledger import Ledger
 from streams.metrics import Metrics
+from streams.performing import perform
 from streams.recorder import Recorder
 from streams.records import Delivery
 from streams.runs import Received, Run
-from streams.task import Context, Dead, Outcome, Retry, Task
+from streams.task import Context, Task
 from streams.watermark import Watermark
 
 ContextFactory = Callable[[Command, Claim], Context]
+
+LONG_RUN = timedelta(seconds=10)
+"""A run that takes longer holds no offset back: from then on ledger and sweeper answer for it."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +39,7 @@ class Pipeline:
         tasks: Mapping[str, Task],
         ledger: Ledger,
         recorder: Recorder,
-        dead_letters: DeadLetters,
+        desk: DeadLetterDesk,
         watermark: Watermark,
         context: ContextFactory,
         metrics: Metrics,
@@ -43,12 +48,14 @@ class Pipeline:
         self._tasks = tasks
         self._ledger = ledger
         self._recorder = recorder
-        self._dead_letters = dead_letters
+        self._desk = desk
         self._watermark = watermark
         self._context = context
         self._metrics = metrics
         self._clock = clock
-        self.running: dict[Claim, Run] = {}
+        self._watches: dict[str, Observed] = {}
+        self.held: dict[Claim, Run] = {}
+        """What this worker has claimed and not recorded yet, started or not."""
 
     async def admit(self, deliveries: Sequence[Delivery]) -> list[Run]:
         """Decode and claim; the runs that are ours to perform. The others are dealt with here."""
@@ -69,48 +76,71 @@ class Pipeline:
             if len(accepted) > 1:
                 return [run for found in accepted for run in await self._claim([found])]
             log.exception("command cannot be claimed", run=str(orders[0].command.id))
-            await self._dead_letters.publish(accepted[0].delivery.record, f"the ledger cannot store it: {error!r}")
-            self._watermark.finish(accepted[0].delivery, "dead")
+            self._desk.take(accepted[0].delivery, f"the ledger cannot store it: {error!r}", error)
             return []
-        runs = []
+        return await self._sorted(accepted, answers)
+
+    async def _sorted(self, accepted: Sequence[Received], answers: Sequence[Answer]) -> list[Run]:
+        """The runs; what somebody else runs, or whose key is busy, is asked for again later."""
+        runs, live, busy = [], [], []
         for found, answer in zip(accepted, answers, strict=True):
             match answer:
                 case Claim():
-                    runs.append(self._started(Run(found, answer, self._clock.now())))
+                    runs.append(self._hold(Run(found, answer)))
                 case Finished():
                     self._watermark.finish(found.delivery, "duplicate")
                 case LiveUntil():
-                    await self._ask_again(found, answer)
+                    live.append((found, answer))
+                case Busy():
+                    busy.append(found)
+        if live:
+            await until_available(lambda: self._recorder.ask_again(live), "ask again")
+        if busy:
+            await until_available(lambda: self._recorder.park_busy(busy), "park")
+        for found in [*(found for found, _ in live), *busy]:
+            self._watermark.finish(found.delivery, "parked")
         return runs
 
-    async def run(self, run: Run) -> None:
-        """Perform one claimed run, record how it ended and acknowledge it."""
+    async def run(self, run: Run) -> str:
+        """Perform one claimed run, record how it ended and acknowledge it; the state in which it ended."""
+        self._start(run)
         try:
-            outcome = await self._perform(run)
+            outcome = await perform(run, self._context(run.command, run.claim))
             state = await self._recorder.record(run, outcome)
         except LostClaim:
             self._metrics.lost_claims.inc()
             state = "duplicate"
         finally:
-            self.running.pop(run.claim, None)
+            self.held.pop(run.claim, None)
         self._watermark.finish(run.received.delivery, state)
         self._measure(run, state)
+        return state
 
-    async def give_back(self, run: Run) -> None:
-        """The worker stops before the run has ended: the next delivery need not wait for the lease."""
-        await self._ledger.release(run.claim)
+    async def give_back(self, runs: Sequence[Run]) -> None:
+        """They will not end here: the worker stops, their partition is gone, or their queue is paused."""
+        for run in runs:
+            self.held.pop(run.claim, None)
+        await until_available(lambda: self._recorder.give_back(runs), "give back")
+
+    def leave_to_ledger(self, run: Run) -> None:
+        """Its row is there: whatever becomes of the run, the sweeper finds it when its lease has run out."""
+        run.left_to_ledger = True
+        self._watermark.finish(run.received.delivery, "parked")
 
     async def renew_leases(self) -> None:
-        """Extend the leases of what runs here."""
-        if self.running:
-            await self._ledger.renew(list(self.running))
+        """Extend the leases of what is claimed here, and acknowledge the offsets of what takes long."""
+        now = self._clock.now()
+        for run in self.held.values():
+            if run.started_at and now - run.started_at > LONG_RUN and not run.left_to_ledger:
+                self.leave_to_ledger(run)
+        if self.held:
+            await self._ledger.renew(list(self.held))
 
     async def _decode(self, delivery: Delivery) -> Received | None:
         try:
             command = decode_command(delivery.record)
         except Undecodable as error:
-            await self._dead_letters.publish(delivery.record, str(error))
-            self._watermark.finish(delivery, "dead")
+            self._desk.take(delivery, str(error), error)
             return None
         task = self._tasks.get(command.task)
         if task is None:
@@ -129,53 +159,54 @@ class Pipeline:
         self._watermark.finish(received.delivery, "dead")
         return False
 
-    async def _ask_again(self, received: Received, live: LiveUntil) -> None:
-        await until_available(lambda: self._recorder.ask_again(received, live), "ask again")
-        self._watermark.finish(received.delivery, "parked")
-
-    def _started(self, run: Run) -> Run:
-        self.running[run.claim] = run
+    def _hold(self, run: Run) -> Run:
+        self.held[run.claim] = run
         if run.claim.takeovers:
             self._metrics.takeovers.inc()
-        order = run.received.order
-        waited = (self._clock.now() - order.enqueued_at).total_seconds()
-        self._metrics.wait_seconds.labels(order.queue).observe(max(0.0, waited))
         return run
 
-    async def _perform(self, run: Run) -> Outcome:
-        """What the task's function says; an exception that it does not know of is a retry."""
-        if run.claim.takeovers > MAX_TAKEOVERS:
-            return Dead(f"{run.claim.takeovers} workers were lost while they ran it")
-        try:
-            args = msgspec.convert(run.command.args, run.task.args_type)
-        except msgspec.ValidationError as error:
-            return Dead(f"wrong arguments for {run.task.name}: {error}")
-        try:
-            async with asyncio.timeout(run.task.timeout.total_seconds()) as limit:
-                return await run.task.handler(args, self._context(run.command, run.claim))
-        except LostClaim:
-            raise
-        except run.task.permanent as error:
-            return Dead(repr(error))
-        except Exception as error:
-            if limit.expired():
-                return Retry(f"not done within {run.task.timeout.total_seconds():.0f} s")
-            log.exception("task failed", task=run.task.name, run=str(run.command.id))
-            return Retry(repr(error))
+    def _start(self, run: Run) -> None:
+        run.started_at = self._clock.now()
+        order = run.received.order
+        observed = self._observed(run)
+        observed.started.inc()
+        observed.wait.observe(max(0.0, (run.started_at - order.enqueued_at).total_seconds()))
 
     def _measure(self, run: Run, state: str) -> None:
-        order = run.received.order
+        assert run.started_at is not None
         took = (self._clock.now() - run.started_at).total_seconds()
-        self._metrics.run_seconds.labels(run.task.name).observe(took)
+        self._observed(run).run.observe(took)
         log.info(
             "run",
             task=run.task.name,
             run=str(run.command.id),
-            queue=order.queue,
+            queue=run.received.order.queue,
             attempt=run.claim.attempt,
             state=state,
             seconds=round(took, 4),
         )
+
+    def _observed(self, run: Run) -> "Observed":
+        found = self._watches.get(run.task.name)
+        if found is None or found.queue != run.received.order.queue:
+            queue = run.received.order.queue
+            found = self._watches[run.task.name] = Observed(
+                queue,
+                self._metrics.started.labels(queue),
+                self._metrics.wait_seconds.labels(queue),
+                self._metrics.run_seconds.labels(run.task.name),
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The metrics of one task. Their children are looked up once: that costs more than counting."""
+
+    queue: str
+    started: Counter
+    wait: Histogram
+    run: Histogram
 
 
 def _outside(caused_at: datetime, first: datetime, last: datetime) -> str:

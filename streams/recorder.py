@@ -1,6 +1,7 @@
 """Record how a run ended: effect, ledger row and what follows from it commit together, or not at all."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -10,16 +11,20 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.commands import Command
+from streams.claiming import park
+from streams.claims import Ending, LiveUntil, LostClaim
 from streams.clock import Clock
 from streams.db import is_passing, until_available
 from streams.dead_letters import DeadLetters
-from streams.ledger import Ending, Ledger, LiveUntil, LostClaim
+from streams.ledger import Ledger
 from streams.outbox import OutboxRow, put
+from streams.outcome_batches import OutcomeBatches
 from streams.records import Delivery
 from streams.runs import Received, Run, copy_of
-from streams.task import Dead, Done, Outcome, Retry, Skip
+from streams.task import Dead, Done, Outcome, Retry, Skip, TryAgain
 
 UNKNOWN_TASK_DELAY = timedelta(seconds=60)
+BUSY_DELAY = timedelta(seconds=1)
 MAX_REASON = 4000
 UNSTORABLE = Dead("its ending could not be stored; the worker's log says why")
 
@@ -35,22 +40,33 @@ class Recorder:
     dead_letters: DeadLetters
     clock: Clock
     rng: random.Random
+    batches: OutcomeBatches
 
     async def record(self, run: Run, outcome: Outcome) -> str:
         """The state in which the run ended: done, skipped, parked, dead, or duplicate where it was no longer
         ours. Waits while the database is away.
         """
         while True:
-            commit = partial(self._commit, run, outcome)
             try:
-                return await until_available(commit, f"record {run.task.name}")
+                return await self._write(run, outcome)
             except LostClaim:
                 return await until_available(lambda: self._ended_before(run), "read the run again")
+            except TryAgain as error:
+                outcome = Retry(str(error), after=error.after, error=error)
             except Exception as error:
                 log.exception("ending could not be stored", task=run.task.name, run=str(run.command.id))
                 if outcome == UNSTORABLE:
                     raise
-                outcome = UNSTORABLE if isinstance(outcome, Retry | Dead) else Retry(f"the effect failed: {error!r}")
+                failed = Retry(f"the effect failed: {error!r}", error=error)
+                outcome = UNSTORABLE if isinstance(outcome, Retry | Dead) else failed
+
+    async def _write(self, run: Run, outcome: Outcome) -> str:
+        """By itself where it has rows of its own to write, else together with the endings of other runs."""
+        if isinstance(outcome, Done | Skip) and outcome.effect is None:
+            ending = self._ending(run, outcome)
+            await self.batches.record(run.claim, ending)
+            return ending.state
+        return await until_available(partial(self._commit, run, outcome), f"record {run.task.name}")
 
     async def _commit(self, run: Run, outcome: Outcome) -> str:
         async with self.engine.begin() as connection:
@@ -59,7 +75,7 @@ class Recorder:
             if added:
                 ending = replace(ending, outcome={**(ending.outcome or {}), **added})
             await self.ledger.record(connection, run.claim, ending)
-            await self._follow_up(connection, run, ending)
+            await self._follow_up(connection, run, ending, getattr(outcome, "error", None))
         return ending.state
 
     def _ending(self, run: Run, outcome: Outcome) -> Ending:
@@ -68,9 +84,9 @@ class Recorder:
                 return Ending("done", outcome=result)
             case Skip(reason):
                 return Ending("skipped", outcome={"reason": storable(reason)})
-            case Dead(reason):
+            case Dead(reason=reason):
                 return Ending("dead", error=storable(reason))
-            case Retry(reason, after):
+            case Retry(reason=reason, after=after):
                 return self._parked_or_dead(run, storable(reason), after)
 
     def _parked_or_dead(self, run: Run, reason: str, after: timedelta | None) -> Ending:
@@ -80,7 +96,9 @@ class Recorder:
         due = self.clock.now() + (after or policy.delay(attempt, self.rng))
         return Ending("parked", error=reason, next_attempt=attempt + 1, scheduled_for=due)
 
-    async def _follow_up(self, connection: AsyncConnection, run: Run, ending: Ending) -> None:
+    async def _follow_up(
+        self, connection: AsyncConnection, run: Run, ending: Ending, error: BaseException | None
+    ) -> None:
         """The outbox row of a retry or a dead letter."""
         delivery = run.received.delivery
         if ending.state == "parked" and ending.next_attempt and ending.scheduled_for:
@@ -89,7 +107,10 @@ class Recorder:
         if ending.state == "dead":
             reason = ending.error or "no reason"
             await self._say_dead(connection, run, reason)
-            await put(connection, self.dead_letters.row(delivery.record, reason, run.task.name, run.claim.attempt))
+            letter = self.dead_letters.row(
+                delivery.record, reason, run.task.name, run.claim.attempt, error=error, run=run.command.id
+            )
+            await put(connection, letter)
 
     async def _say_dead(self, connection: AsyncConnection, run: Run, reason: str) -> None:
         """The task's own rows about its end, if its arguments can be read at all."""
@@ -122,10 +143,30 @@ class Recorder:
             return "duplicate"
         return state
 
-    async def ask_again(self, received: Received, live: LiveUntil) -> None:
-        """Another delivery runs it: look again when its lease is over, should that worker die."""
+    async def ask_again(self, live: Sequence[tuple[Received, LiveUntil]]) -> None:
+        """Another delivery runs each of these: look again when its lease is over, should that worker die."""
         async with self.engine.begin() as connection:
-            await self._put_at(connection, received.delivery, received.command, "live", live)
+            for received, until in live:
+                await self._put_at(connection, received.delivery, received.command, "live", until)
+
+    async def park_busy(self, busy: Sequence[Received]) -> None:
+        """As many run for their concurrency keys as may: look again in a moment, at the same attempt."""
+        async with self.engine.begin() as connection:
+            for received in busy:
+                due = self.clock.now() + BUSY_DELAY * self.rng.uniform(1, 2)
+                await park(connection, received.order, due)
+                await self._put_at(connection, received.delivery, received.command, "key", LiveUntil(due))
+
+    async def give_back(self, runs: Sequence[Run]) -> None:
+        """Claims that will not end here: whoever gets the command next need not wait for the lease. One whose
+        offset was acknowledged comes back through the outbox.
+        """
+        async with self.engine.begin() as connection:
+            ours = await self.ledger.release(connection, [run.claim for run in runs])
+            for run in runs:
+                if run.left_to_ledger and run.command.id in ours:
+                    now = LiveUntil(self.clock.now())
+                    await self._put_at(connection, run.received.delivery, run.command, "live", now)
 
     async def park_unknown(self, delivery: Delivery, command: Command) -> None:
         """A task of a newer or older worker: somebody may know it a minute later."""
@@ -137,7 +178,7 @@ class Recorder:
     async def refuse(self, received: Received, reason: str) -> None:
         """A dead letter for a command that no row of the ledger can stand for."""
         row: OutboxRow = self.dead_letters.row(
-            received.delivery.record, reason, received.task.name, received.command.attempt
+            received.delivery.record, reason, received.task.name, received.command.attempt, run=received.command.id
         )
         async with self.engine.begin() as connection:
             await put(connection, row)

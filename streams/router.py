@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.commands import Command, command_id
 from schemas.topics import QUEUE_BY_NAME
-from streams.dead_letters import DeadLetters
+from streams.dead_letter_desk import DeadLetterDesk
 from streams.decoding import Event, Undecodable, decode_event
 from streams.kafka_client import full_name
 from streams.records import Delivery
@@ -56,12 +56,12 @@ class Router:
         kafka: Kafka,
         tasks: Sequence[Task],
         producer: AIOKafkaProducer,
-        dead_letters: DeadLetters,
+        desk: DeadLetterDesk,
         watermark: Watermark,
     ) -> None:
         self._kafka = kafka
         self._producer = producer
-        self._dead_letters = dead_letters
+        self._desk = desk
         self._watermark = watermark
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue()
         self._tasks: dict[type, list[Task]] = defaultdict(list)
@@ -87,15 +87,15 @@ class Router:
             try:
                 event = decode_event(delivery.record)
             except Undecodable as error:
-                await self._dead_letters.publish(delivery.record, str(error))
-                self._watermark.finish(delivery, "dead")
+                self._desk.take(delivery, str(error), error)
             else:
                 caused.append((delivery, commands_of(event, self._tasks[type(event.fact)])))
-        for delivery, reason in await self._publish(caused):
-            await self._dead_letters.publish(delivery.record, reason)
-            self._watermark.finish(delivery, "dead")
+        refused = dict(await self._publish(caused))
         for delivery, commands in caused:
-            self._watermark.finish(delivery, "done" if commands else "skipped")
+            if delivery in refused:
+                self._desk.take(delivery, refused[delivery])
+            else:
+                self._watermark.finish(delivery, "done" if commands else "skipped")
 
     async def _publish(self, caused: Sequence[Caused]) -> list[tuple[Delivery, str]]:
         """Returns when the broker has every command that it can take; the others, with the reason.

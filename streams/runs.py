@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import msgspec
 
 from schemas.commands import Command
 from schemas.topics import QUEUE_BY_TOPIC
-from streams.ledger import Claim, Order
+from streams.claims import Claim, Order
 from streams.outbox import OutboxRow
 from streams.records import Delivery
 from streams.task import Task
@@ -21,19 +22,34 @@ class Received:
     command: Command
     task: Task
 
-    @property
+    @cached_property
     def order(self) -> Order:
         record = self.delivery.record
-        return Order(self.command, QUEUE_BY_TOPIC[record.topic].name, record.published_at, record.key)
+        limit = self.task.concurrency.limit if self.task.concurrency else 1
+        queue = QUEUE_BY_TOPIC[record.topic].name
+        return Order(self.command, queue, record.published_at, record.key, self._concurrency_key(), limit)
+
+    def _concurrency_key(self) -> str | None:
+        """None also where the arguments are wrong: the run will say so."""
+        if self.task.concurrency is None:
+            return None
+        try:
+            return self.task.concurrency.key(msgspec.convert(self.command.args, self.task.args_type))
+        except msgspec.ValidationError:
+            return None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Run:
-    """A command that this worker has claimed."""
+    """A command that this worker has claimed. ``started_at`` is None while it waits for its turn here.
+
+    ``left_to_ledger``: it takes so long that its offset was acknowledged; ledger and sweeper answer for it.
+    """
 
     received: Received
     claim: Claim
-    started_at: datetime
+    started_at: datetime | None = None
+    left_to_ledger: bool = False
 
     @property
     def command(self) -> Command:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from schemas.topics import QUEUE_BY_NAME
 from streams.clock import Clock
 from streams.kafka_client import client_options, full_name
 from streams.settings import Kafka
@@ -30,12 +31,14 @@ class StallWatch:
         watermark: Watermark,
         assignment: Callable[[], Iterable[Place]],
         position: Callable[[Place], Awaitable[int]],
+        paused: Callable[[], frozenset[str]],
         clock: Clock,
     ) -> None:
         self._kafka = kafka
         self._watermark = watermark
         self._assignment = assignment
         self._position = position
+        self._paused = paused
         self._clock = clock
         self._asking: AIOKafkaConsumer | None = None
         self._since: dict[Place, tuple[int, float]] = {}
@@ -96,9 +99,10 @@ class StallWatch:
             self.gave_up.set()
 
     def _stuck(self) -> str | None:
-        """A record that has been the oldest one for longer than any run may take."""
-        for (topic, partition), (offset, since) in self._watermark.oldest().items():
-            waited = self._clock.monotonic() - since
-            if waited > STUCK_AFTER.total_seconds():
+        """A record that has been the oldest one for longer than any run may take, in a queue that is not paused."""
+        paused = {QUEUE_BY_NAME[queue].topic for queue in self._paused()}
+        for (topic, partition), (delivery, since) in self._watermark.oldest().items():
+            waited, offset = self._clock.monotonic() - since, delivery.record.offset
+            if waited > STUCK_AFTER.total_seconds() and topic not in paused:
                 return f"{topic}:{partition} offset {offset} has not been dealt with for {waited / 60:.0f} minutes"
         return None

@@ -16,7 +16,7 @@ from schemas.topics import QUEUE_BY_NAME
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from streams.ledger import Claim
+    from streams.claims import Claim
     from streams.mail.mailer import Mailer
     from streams.media.renderer import Renderer
 
@@ -42,20 +42,32 @@ class Skip:
 
 @dataclass(frozen=True)
 class Retry:
-    """Not now: again after ``after``, or by the task's policy. The last attempt's retry is a dead letter."""
+    """Not now: again after ``after``, or by the task's policy. The last attempt's retry is a dead letter, which
+    tells of ``error``, the exception behind it.
+    """
 
     reason: str
     after: timedelta | None = None
+    error: BaseException | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Dead:
-    """It can never work; a dead letter keeps it with this reason."""
+    """It can never work; a dead letter keeps it with this reason, and tells of ``error``, the exception behind it."""
 
     reason: str
+    error: BaseException | None = field(default=None, compare=False)
 
 
 Outcome = Done | Skip | Retry | Dead
+
+
+class TryAgain(Exception):
+    """Raised by a task or by its effect: what it needs asks to be left alone for ``after``, e.g. with Retry-After."""
+
+    def __init__(self, reason: str, after: timedelta) -> None:
+        super().__init__(reason)
+        self.after = after
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,18 @@ class RetryPolicy:
         """The wait after the failed ``attempt`` (from 1), spread by ``jitter`` either way."""
         spread = 1 + self.jitter * rng.uniform(-1, 1)
         return self.first * (self.factor ** (attempt - 1)) * spread
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """At most ``limit`` runs at once, over all workers, for each key that ``key`` makes of the arguments.
+
+    Keys are shared by the tasks that make the same one: begin it with the task's name where that is not meant.
+    A command that finds its key taken is parked for a moment; it costs no attempt.
+    """
+
+    key: Callable[[Any], str]
+    limit: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +129,7 @@ class Task:
     on_dead: Callable[[Any, str], Effect] | None
     on: type[msgspec.Struct] | None
     args_of: Callable[[Any], msgspec.Struct | None] | None
+    concurrency: Concurrency | None = None
 
 
 def task(
@@ -116,21 +141,27 @@ def task(
     timeout: timedelta = timedelta(minutes=5),
     permanent: tuple[type[Exception], ...] = (),
     on_dead: Callable[[Any, str], Effect] | None = None,
+    concurrency: Concurrency | None = None,
 ) -> Callable[[Handler], Task]:
     """Declare ``async def verb_object(args: SomeStruct, ctx: Context) -> Outcome`` as a task.
 
     ``on`` is the fact that causes it and ``args`` makes its arguments of that fact. Exceptions of the types
     in ``permanent`` are dead letters at once; any other is a retry by ``retry``. ``on_dead`` gives, for the
     arguments and the reason, the rows that say so; they commit with the ledger's ``dead``, however it came to it.
+    ``concurrency`` bounds the runs at once for one key.
     """
     if queue not in QUEUE_BY_NAME:
         raise ValueError(f"queue {queue!r} does not exist; one of {', '.join(QUEUE_BY_NAME)}")
     if (on is None) != (args is None):
         raise ValueError("`on` and `args` go together: the fact, and how it becomes arguments")
+    if concurrency is not None and concurrency.limit < 1:
+        raise ValueError(f"a concurrency limit of {concurrency.limit} lets nothing run; write 1 or more")
 
     def declare(handler: Handler) -> Task:
         hints = [hint for name, hint in get_type_hints(handler).items() if name != "return"]
         name = handler.__name__
-        return Task(name, queue, handler, hints[0], retry or RetryPolicy(), timeout, permanent, on_dead, on, args)
+        return Task(
+            name, queue, handler, hints[0], retry or RetryPolicy(), timeout, permanent, on_dead, on, args, concurrency
+        )
 
     return declare

@@ -7,6 +7,8 @@ be lost with a kill. Here nothing is acknowledged before everything below it in 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 
+from prometheus_client import Counter
+
 from streams.clock import Clock
 from streams.metrics import Metrics
 from streams.records import Delivery, Record
@@ -38,6 +40,7 @@ class Watermark:
         self._open: dict[Place, deque[Delivery]] = defaultdict(deque)
         self._oldest_since: dict[Place, float] = {}
         self._last: dict[Place, int] = {}
+        self._topics: dict[str, _Counts] = {}
         self._paused: set[Place] = set()
         self._consumed = 0
         self._ended_count = 0
@@ -55,8 +58,7 @@ class Watermark:
             self._oldest_since[place] = self._clock.monotonic()
         self._open[place].append(delivery)
         self._consumed += 1
-        self._metrics.consumed.labels(record.topic).inc()
-        self._metrics.in_flight.labels(record.topic).inc()
+        self._counts(record.topic).take()
         waiting = len(self._open[place])
         if waiting >= self._limit and (place not in self._paused or waiting % self._limit == 0):
             # Again at each multiple, in case the consumer has resumed it for reasons of its own.
@@ -89,10 +91,12 @@ class Watermark:
             self._last.pop(place, None)
             self._unpause(place)
 
-    def oldest(self) -> dict[Place, tuple[int, float]]:
-        """By partition the lowest offset that is not dealt with, and since when it is the lowest (monotonic)."""
+    def oldest(self) -> dict[Place, tuple[Delivery, float]]:
+        """By partition the oldest delivery that is not dealt with, and since when (monotonic) it is the oldest and
+        nothing else of its topic has ended: behind a long backlog, waiting is no fault.
+        """
         return {
-            place: (deliveries[0].record.offset, self._oldest_since[place])
+            place: (deliveries[0], max(self._oldest_since[place], self._counts(place[0]).last_end))
             for place, deliveries in self._open.items()
             if deliveries
         }
@@ -113,5 +117,33 @@ class Watermark:
 
     def _ended(self, delivery: Delivery, state: str) -> None:
         self._ended_count += 1
-        self._metrics.ended.labels(delivery.record.topic, state).inc()
-        self._metrics.in_flight.labels(delivery.record.topic).dec()
+        self._counts(delivery.record.topic).end(state, self._clock.monotonic())
+
+    def _counts(self, topic: str) -> "_Counts":
+        counts = self._topics.get(topic)
+        if counts is None:
+            counts = self._topics[topic] = _Counts(topic, self._metrics)
+        return counts
+
+
+class _Counts:
+    """The metrics of one topic. Their children are looked up once: that costs more than counting."""
+
+    def __init__(self, topic: str, metrics: Metrics) -> None:
+        self._topic = topic
+        self._metrics = metrics
+        self._consumed = metrics.consumed.labels(topic)
+        self._in_flight = metrics.in_flight.labels(topic)
+        self._ended: dict[str, Counter] = {}
+        self.last_end = float("-inf")
+
+    def take(self) -> None:
+        self._consumed.inc()
+        self._in_flight.inc()
+
+    def end(self, state: str, now: float) -> None:
+        self.last_end = now
+        self._in_flight.dec()
+        if state not in self._ended:
+            self._ended[state] = self._metrics.ended.labels(self._topic, state)
+        self._ended[state].inc()

@@ -1,7 +1,7 @@
 """The whole ``tailrace worker`` process: start, run until told to stop, stop within a deadline."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -9,16 +9,20 @@ from typing import Any
 import structlog
 
 from streams.app import Parts, worker_parts
-from streams.db import engine_for
+from streams.db import engine_for, until_available
 from streams.kafka_client import wait_for_broker
 from streams.outbox_gauges import measure_outbox
 from streams.periodic import every
 from streams.settings import Settings
 from streams.starting import require_schema, require_topics, stopped_by_signals
+from streams.task import Task
 from streams.trending.archive import archive
 from streams.trending.store import TrendingStore
 from streams.web.health_routes import add_health_routes, start_site
 from streams.web.middleware import new_application
+
+TAKE_NEW = ("router", "dispatcher")
+"""Parts that take new work; they end first."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +31,10 @@ class WorkerFailed(Exception):
     """A part has given up; whoever supervises the process starts a new one."""
 
 
-async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT. Raises ``CannotStart`` if it cannot begin, ``WorkerFailed`` if it cannot go on."""
+async def run_worker(settings: Settings, tasks: Sequence[Task]) -> None:
+    """Work on ``tasks`` until SIGTERM or SIGINT. Raises ``CannotStart`` if it cannot begin, ``WorkerFailed`` if it
+    cannot go on.
+    """
     with stopped_by_signals() as stopped:
         engine = engine_for(settings.database)
         try:
@@ -38,7 +44,7 @@ async def run_worker(settings: Settings) -> None:
         if not await _is_there(wait_for_broker(settings.kafka), stopped):
             return
         await require_topics(settings)
-        async with worker_parts(settings) as parts:
+        async with worker_parts(settings, tasks) as parts:
             await _serve_health(stopped, parts)
     log.info("worker stopped")
 
@@ -57,6 +63,7 @@ async def _serve_health(stopped: asyncio.Event, parts: Parts) -> None:
 
 async def work_until(stopped: asyncio.Event, parts: Parts) -> None:
     """Run every part; the first that ends by itself ends the worker."""
+    await until_available(parts.queue_states.refresh, "read which queues are paused")
     running = [asyncio.create_task(part, name=name) for name, part in _parts(parts).items()]
     stopping = asyncio.create_task(stopped.wait(), name="stop")
     crashed = asyncio.create_task(parts.shell.crashed(), name="faust")
@@ -88,9 +95,10 @@ async def _stop(parts: Parts, running: list[asyncio.Task[Any]]) -> None:
     """Take nothing new, let runs end, commit, leave the group."""
     deadline = parts.settings.worker.stop_deadline
     for task in running:
-        if task.get_name().startswith(("router", "queue")):
+        if task.get_name() in TAKE_NEW:
             task.cancel()
-    await asyncio.gather(*(runner.finish(deadline) for runner in parts.runners.values()))
+    await parts.dispatcher.finish(deadline)
+    await parts.desk.close()
     try:
         async with asyncio.timeout(deadline.total_seconds()):
             await parts.shell.stop()
@@ -127,7 +135,8 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:
         "outbox": every(
             timedelta(seconds=5), "measure the outbox", partial(measure_outbox, parts.engine, parts.metrics)
         ),
-        **{f"queue {runner.queue}": runner.run() for runner in parts.runners.values()},
+        "queue states": every(timedelta(seconds=0.5), "read which queues are paused", parts.queue_states.refresh),
+        "dispatcher": parts.dispatcher.run(),
     }
 
 

@@ -21,14 +21,16 @@ from schemas.backend import BackendTables, backend_tables
 from schemas.commands import Command, command_id
 from schemas.envelope import Identity
 from schemas.topics import QUEUE_BY_NAME
+from streams.claims import Claim
 from streams.clock import Clock
 from streams.dead_letters import DeadLetters
 from streams.devstack.processes import free_port
 from streams.devstack.smtp_sink import SmtpSink
 from streams.kafka_client import producer_for
-from streams.ledger import Claim, Ledger
+from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
+from streams.outcome_batches import OutcomeBatches
 from streams.recorder import Recorder
 from streams.records import Delivery, Record
 from streams.runs import Received, Run
@@ -89,7 +91,7 @@ class Workshop:
     async def record(self, run: Run, outcome: Outcome) -> str:
         """Effect and record in one transaction, by the worker's own code: the state that it comes to."""
         letters = DeadLetters(self.settings.kafka, self.producer, Clock())
-        recorder = Recorder(self.engine, self.ledger, letters, Clock(), random.Random(1))
+        recorder = Recorder(self.engine, self.ledger, letters, Clock(), random.Random(1), OutcomeBatches(self.ledger))
         return await recorder.record(run, outcome)
 
     async def run(self, task: Task, args: object, *, cause: str = "1", attempt: int = 1) -> Outcome:

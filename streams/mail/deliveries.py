@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from streams.ledger import Claim
+from streams.claims import Claim
 from streams.mail.template import Mail, Template
 
 # Make the row if there is none.

@@ -9,7 +9,8 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from streams.ledger import Claim, Ledger
+from streams.claims import Claim
+from streams.ledger import Ledger
 from streams.mail import deliveries
 from streams.mail.address import checked_address, sender_address
 from streams.mail.deliveries import Turn

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.backend import BackendTables
 from streams.backend_rows import find_row
-from streams.ledger import Claim, hold
+from streams.claims import Claim
+from streams.ledger import hold
 from streams.media.jobs import Rendered
 
 # Show what an asset waits for. One that is ready stays so: it has all its renditions while it is made again.

@@ -7,8 +7,8 @@ import pytest
 
 from agents.send_welcome_email import WelcomeEmail, send_welcome_email
 from schemas.tables import mail_deliveries, task_runs
+from streams.claims import LostClaim
 from streams.devstack.smtp_sink import DROP, accept, answering
-from streams.ledger import LostClaim
 from streams.mail.mailer import Mailer
 from streams.mail.template import Mail, Template
 from streams.task import Done, Outcome, Retry, Skip

@@ -6,7 +6,7 @@ import pytest
 
 from agents.process_media_upload import process_media_upload
 from schemas.tables import media_renditions
-from streams.ledger import LostClaim
+from streams.claims import LostClaim
 from streams.media import assets
 from streams.task import Dead, Done, Retry
 from tests.one_run import Workshop

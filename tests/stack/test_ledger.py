@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.commands import Command, command_id
 from schemas.envelope import Identity
-from streams.ledger import Claim, Ending, Finished, Ledger, LiveUntil, LostClaim, Order
+from streams.claims import Claim, Ending, Finished, LiveUntil, LostClaim, Order
+from streams.ledger import Ledger
 from tests.events import runs
 
 LONG = timedelta(minutes=1)
@@ -114,7 +115,8 @@ async def test_a_claim_that_is_given_back_can_be_claimed_at_once(ledger: Make) -
     stopping, other = ledger("stopping", LONG), ledger("other", LONG)
     claim = await claimed(stopping, order())
 
-    await stopping.release(claim)
+    async with stopping.engine.begin() as connection:
+        await stopping.release(connection, [claim])
 
     assert (await claimed(other, order())).takeovers == 0
 

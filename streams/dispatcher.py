@@ -1,0 +1,145 @@
+"""Decides what starts next: commands of all queues, by priority, as many at once as this worker may run.
+
+Claims are made in batches, over all queues, for what can start soon. Whose turn it is, is decided at the start.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from streams.gate import Gate
+from streams.lanes import LARGEST_CLAIM, Lane
+from streams.pipeline import Pipeline
+from streams.records import Delivery
+from streams.runs import Run
+
+LOOK_AGAIN = 0.25
+"""Seconds after which pauses, lost partitions and starved queues are looked at without being told."""
+
+log = structlog.get_logger(__name__)
+
+Paused = Callable[[], frozenset[str]]
+Ended = Callable[[str, str], Awaitable[None]]
+
+
+class Dispatcher:
+    """``limits``: runs at once of each queue that is served; ``total``: of all together.
+
+    A queue whose every run has been kept out by others' for 5 s gets one beyond ``total``, so none starves.
+    ``ended`` is told queue and state of each run that was recorded.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, gate: Gate, total: int, limits: Mapping[str, int], paused: Paused, ended: Ended
+    ) -> None:
+        self._pipeline = pipeline
+        self._gate = gate
+        self._total = total
+        self._paused = paused
+        self._ended_run = ended
+        self._lanes = {queue: Lane(queue, limit) for queue, limit in limits.items()}
+        self._runs: dict[asyncio.Task[None], Run] = {}
+        self._changed = asyncio.Event()
+        self._claiming: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def put(self, queue: str, delivery: Delivery) -> None:
+        """Never waits: the watermark's cap bounds what arrives."""
+        self._lanes[queue].waiting.append(delivery)
+        self._changed.set()
+
+    def partitions_lost(self) -> None:
+        """Some deliveries are no longer live: give back what was claimed of them and has not started."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Claim and start, until cancelled; a batch that is being claimed then is still dealt with."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), LOOK_AGAIN)
+            self._changed.clear()
+            await self._give_back_what_may_not_start()
+            if batch := self._next_batch():
+                self._claiming = asyncio.create_task(self._claim(batch), name="claim")
+                await asyncio.shield(self._claiming)
+            self._start_ready()
+
+    async def finish(self, within: timedelta) -> None:
+        """Give back what has not started, let the rest end within this time; what still runs then is stopped and
+        given back.
+        """
+        self._stopping = True
+        deadline = asyncio.get_running_loop().time() + within.total_seconds()
+        if self._claiming:
+            await asyncio.wait([self._claiming], timeout=within.total_seconds())
+            self._claiming.cancel()
+        await self._give_back([run for lane in self._lanes.values() for run in lane.ready])
+        if self._runs:
+            await asyncio.wait(self._runs, timeout=max(0, deadline - asyncio.get_running_loop().time()))
+        late = dict(self._runs)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        await self._give_back([run for task, run in late.items() if task.cancelled()])
+
+    def _next_batch(self) -> list[Delivery]:
+        now, room, paused = asyncio.get_running_loop().time(), self._room(), self._paused()
+        batch: list[Delivery] = []
+        for lane in self._lanes.values():
+            lane.measure(now)
+            if lane.queue not in paused and len(batch) < LARGEST_CLAIM:
+                batch += lane.to_claim(room)
+        return batch
+
+    def _room(self) -> int:
+        return max(0, self._total - len(self._runs))
+
+    async def _claim(self, batch: Sequence[Delivery]) -> None:
+        runs = await self._pipeline.admit(batch)
+        now = asyncio.get_running_loop().time()
+        for run in runs:
+            self._lanes[run.received.order.queue].claimed(run, now)
+        self._changed.set()  # more may wait than one batch takes
+
+    def _start_ready(self) -> None:
+        """Start as many as may run, each time the queue whose turn it is."""
+        if self._stopping:
+            return
+        now = asyncio.get_running_loop().time()
+        while lanes := self._lanes_that_may_start(now):
+            lane = self._lanes[self._gate.next(lanes)]
+            run = lane.start(now)
+            task = asyncio.create_task(self._run(run), name=f"run {run.task.name} {run.command.id}")
+            self._runs[task] = run
+            task.add_done_callback(self._ended)
+
+    def _lanes_that_may_start(self, now: float) -> list[str]:
+        if self._room():
+            return [lane.queue for lane in self._lanes.values() if lane.may_start]
+        return [lane.queue for lane in self._lanes.values() if lane.may_start and lane.is_starved(now)]
+
+    async def _run(self, run: Run) -> None:
+        state = await self._pipeline.run(run)
+        await self._ended_run(run.received.order.queue, state)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        run = self._runs.pop(task)
+        self._lanes[run.received.order.queue].running -= 1
+        if not task.cancelled() and (error := task.exception()):
+            log.error("run could not be recorded; the ledger has it", error=repr(error), run=task.get_name())
+            self._pipeline.leave_to_ledger(run)
+        self._start_ready()
+        if any(lane.waiting for lane in self._lanes.values()):
+            self._changed.set()
+
+    async def _give_back_what_may_not_start(self) -> None:
+        paused = self._paused()
+        for lane in self._lanes.values():
+            await self._give_back(lane.hold_back(lane.queue in paused))
+
+    async def _give_back(self, runs: Sequence[Run]) -> None:
+        if runs:
+            await self._pipeline.give_back(runs)

@@ -1,0 +1,80 @@
+"""What waits, is claimed and runs in one queue of this worker."""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from streams.records import Delivery
+from streams.runs import Run
+
+AHEAD = 0.1
+"""Seconds of work that are claimed before it can start: enough to hide the claim's round trip."""
+LARGEST_CLAIM = 500
+MEASURED_OVER = 0.05
+STARVED_AFTER = 5.0
+
+
+@dataclass
+class Lane:
+    """One queue. ``limit``: its runs at once. Deliveries wait in the order of their partition."""
+
+    queue: str
+    limit: int
+    waiting: deque[Delivery] = field(default_factory=deque)
+    ready: deque[Run] = field(default_factory=deque)
+    running: int = 0
+    rate: float = 0.0
+    kept_out_since: float = 0.0
+    _starts: int = 0
+    _measured_at: float = 0.0
+
+    @property
+    def may_start(self) -> bool:
+        """Whether it has a claimed run, and room for it."""
+        return bool(self.ready) and self.running < self.limit
+
+    def is_starved(self, now: float) -> bool:
+        """Whether other queues' long runs have kept every run of this one out for too long."""
+        return self.running == 0 and now - self.kept_out_since > STARVED_AFTER
+
+    def claimed(self, run: Run, now: float) -> None:
+        """The run may start when it is this queue's turn."""
+        if not self.ready:
+            self.kept_out_since = now
+        self.ready.append(run)
+
+    def start(self, now: float) -> Run:
+        """The run whose turn it is."""
+        self.running += 1
+        self.kept_out_since = now
+        self._starts += 1
+        return self.ready.popleft()
+
+    def hold_back(self, paused: bool) -> list[Run]:
+        """The claimed runs that may not start, because the queue is paused or their partition is gone; of these the
+        deliveries wait again.
+        """
+        leaving = [run for run in self.ready if paused or not run.received.delivery.live]
+        if leaving:
+            self.ready = deque(run for run in self.ready if not paused and run.received.delivery.live)
+            self.waiting.extendleft(run.received.delivery for run in reversed(leaving))
+        return leaving
+
+    def measure(self, now: float) -> None:
+        """Follow the rate of starts."""
+        passed = now - self._measured_at
+        if passed >= MEASURED_OVER:
+            self.rate = (self.rate + self._starts / passed) / 2
+            self._starts, self._measured_at = 0, now
+
+    def to_claim(self, room: int) -> Iterator[Delivery]:
+        """Take what can start soon: into the ``room`` that is free now, and by the rate of starts."""
+        soon = math.ceil(self.rate * AHEAD)
+        wanted = max(1, soon, min(room, self.limit - self.running)) - len(self.ready)
+        taken = 0
+        while self.waiting and taken < min(wanted, LARGEST_CLAIM):
+            delivery = self.waiting.popleft()
+            if delivery.live:
+                taken += 1
+                yield delivery
