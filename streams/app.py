@@ -5,7 +5,7 @@ import random
 import socket
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -42,8 +42,10 @@ from streams.recorder import Recorder
 from streams.relay import Relay
 from streams.retention_watch import retention_problem
 from streams.router import Router
+from streams.schedules.timer import Timer
 from streams.settings import Settings
 from streams.stall_watch import StallWatch
+from streams.sweeper import Sweeper
 from streams.task import Context, Task
 from streams.trending.counter import Counter
 from streams.trending.store import TrendingStore
@@ -58,6 +60,7 @@ class Parts:
     """What a worker is made of."""
 
     settings: Settings
+    tasks: Sequence[Task]
     engine: AsyncEngine
     ledger: Ledger
     watermark: Watermark
@@ -66,6 +69,8 @@ class Parts:
     dispatcher: Dispatcher
     desk: DeadLetterDesk
     queue_states: QueueStates
+    timer: Timer
+    sweeper: Sweeper
     relay: Relay
     counter: Counter
     shell: FaustShell
@@ -131,22 +136,35 @@ def _assemble(
         settings.kafka, watermark, shell.assignment, shell.position, lambda: queue_states.paused, clock
     )
     counter = Counter(settings, TrendingStore(engine), metrics, health.progress("trending counter"))
+    timer = Timer(engine, by_name, settings.schedules, metrics, health.progress("schedules"))
+    sweeper = Sweeper(engine, settings, metrics)
     relay = Relay(settings, metrics, health.progress("relay"))
     probe = DatabaseProbe(engine, settings.database)
+    working = (ledger, watermark, pipeline, router, dispatcher, desk, queue_states, timer, sweeper, relay, counter)
+    parts = Parts(settings, tasks, engine, *working, shell, stall_watch, probe, health, metrics)
+    _register_checks(parts, clock)
+    _connect(parts, limits)
+    return parts
+
+
+def _register_checks(parts: Parts, clock: Clock) -> None:
+    """What makes ``/readyz`` red, beside the progress of relay, counter and timer."""
     for name, problem in (
-        ("database", probe.problem),
-        ("consumer group", shell.problem),
-        ("consumer", stall_watch.problem),
-        ("retention", retention_problem(watermark, clock)),
-        ("queues", queue_states.problem),
-        ("trending sources", counter.problem),
+        ("database", parts.database_probe.problem),
+        ("consumer group", parts.shell.problem),
+        ("consumer", parts.stall_watch.problem),
+        ("retention", retention_problem(parts.watermark, clock)),
+        ("queues", parts.queue_states.problem),
+        ("trending sources", parts.counter.problem),
     ):
-        health.add(name, problem)
-    puts: dict[str, Put] = dict.fromkeys(FACTS, router.put)
-    puts |= {QUEUE_BY_NAME[queue].topic: partial(dispatcher.put, queue) for queue in limits}
-    shell.connect(watermark, puts, dispatcher.partitions_lost)
-    working = (ledger, watermark, pipeline, router, dispatcher, desk, queue_states, relay, counter)
-    return Parts(settings, engine, *working, shell, stall_watch, probe, health, metrics)
+        parts.health.add(name, problem)
+
+
+def _connect(parts: Parts, queues: Iterable[str]) -> None:
+    """Facts go to the router, commands of the queues that are served to the dispatcher."""
+    puts: dict[str, Put] = dict.fromkeys(FACTS, parts.router.put)
+    puts |= {QUEUE_BY_NAME[queue].topic: partial(parts.dispatcher.put, queue) for queue in queues}
+    parts.shell.connect(parts.watermark, puts, parts.dispatcher.partitions_lost)
 
 
 def _limits(settings: Settings) -> dict[str, int]:

@@ -57,7 +57,7 @@ class Recorder:
                 log.exception("ending could not be stored", task=run.task.name, run=str(run.command.id))
                 if outcome == UNSTORABLE:
                     raise
-                failed = Retry(f"the effect failed: {error!r}", error=error)
+                failed = Retry(f"its effect or result could not be stored: {error!r}", error=error)
                 outcome = UNSTORABLE if isinstance(outcome, Retry | Dead) else failed
 
     async def _write(self, run: Run, outcome: Outcome) -> str:

@@ -11,13 +11,16 @@ import structlog
 from streams.app import Parts, worker_parts
 from streams.db import engine_for, until_available
 from streams.kafka_client import wait_for_broker
+from streams.ledger_months import drop_old_months
 from streams.outbox_gauges import measure_outbox
 from streams.periodic import every
+from streams.schedules.defaults import ensure_defaults
 from streams.settings import Settings
 from streams.starting import require_schema, require_topics, stopped_by_signals
 from streams.task import Task
 from streams.trending.archive import archive
 from streams.trending.store import TrendingStore
+from streams.trimming import trim
 from streams.web.health_routes import add_health_routes, start_site
 from streams.web.middleware import new_application
 
@@ -64,6 +67,7 @@ async def _serve_health(stopped: asyncio.Event, parts: Parts) -> None:
 async def work_until(stopped: asyncio.Event, parts: Parts) -> None:
     """Run every part; the first that ends by itself ends the worker."""
     await until_available(parts.queue_states.refresh, "read which queues are paused")
+    await until_available(lambda: ensure_defaults(parts.engine, parts.tasks), "add the schedules that come with us")
     running = [asyncio.create_task(part, name=name) for name, part in _parts(parts).items()]
     stopping = asyncio.create_task(stopped.wait(), name="stop")
     crashed = asyncio.create_task(parts.shell.crashed(), name="faust")
@@ -118,6 +122,10 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:
     async def keep_counts_small() -> None:
         await archive(parts.engine, await store.live_generation(), trending.archive_after, trending.block)
 
+    async def turn_months() -> None:
+        await drop_old_months(parts.engine, parts.settings.ledger.keep)
+        await parts.ledger.make_room()
+
     async def watch() -> None:
         await parts.stall_watch.check()
         parts.watermark.balance()
@@ -129,7 +137,10 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:
         "counter": parts.counter.run(),
         "the consumer": _give_up_when_stalled(parts),
         "leases": every(parts.settings.worker.lease / 3, "renew leases", parts.pipeline.renew_leases),
-        "months": every(timedelta(hours=1), "make room in the ledger", parts.ledger.make_room),
+        "months": every(timedelta(hours=1), "turn the ledger's months", turn_months),
+        "schedules": parts.timer.run(),
+        "sweeper": every(timedelta(seconds=5), "sweep", parts.sweeper.sweep),
+        "trimming": every(timedelta(minutes=1), "trim the queues", partial(trim, parts.settings, parts.metrics)),
         "watch": every(timedelta(seconds=3), "watch for stalls", watch),
         "archive": every(timedelta(minutes=1), "archive counts", keep_counts_small),
         "outbox": every(
