@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import structlog
 from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents import TASKS
-from schemas.backend import backend_tables
-from schemas.commands import Command
 from schemas.events import FACTS
 from schemas.topics import QUEUE_BY_NAME, QUEUES
-from streams.claims import Claim
 from streams.clock import Clock
+from streams.contexts import context_factory
 from streams.database_probe import DatabaseProbe
 from streams.db import engine_for
 from streams.dead_letter_desk import DeadLetterDesk
@@ -36,7 +33,7 @@ from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
 from streams.metrics import Metrics
 from streams.outcome_batches import OutcomeBatches
-from streams.pipeline import ContextFactory, Pipeline
+from streams.pipeline import Pipeline
 from streams.queue_states import DeadStreaks, QueueStates
 from streams.recorder import Recorder
 from streams.relay import Relay
@@ -46,7 +43,7 @@ from streams.schedules.timer import Timer
 from streams.settings import Settings
 from streams.stall_watch import StallWatch
 from streams.sweeper import Sweeper
-from streams.task import Context, Task
+from streams.task import Task
 from streams.trending.counter import Counter
 from streams.trending.store import TrendingStore
 from streams.watermark import Watermark
@@ -175,20 +172,6 @@ def _limits(settings: Settings) -> dict[str, int]:
     served = [name.strip() for name in worker.queues.split(",") if name.strip()] or [queue.name for queue in QUEUES]
     usual = {"media": WAITING_PER_PROCESS * settings.media.processes} | worker.queue_concurrency
     return {name: min(worker.concurrency, usual.get(name, worker.concurrency)) for name in served}
-
-
-def context_factory(
-    settings: Settings, engine: AsyncEngine, mailer: Mailer, renderer: Renderer, clock: Clock
-) -> ContextFactory:
-    """Makes of a command and its claim what a task may use."""
-    backend = backend_tables(settings.backend.db_schema, settings.backend.tables, settings.backend.columns)
-    log = structlog.get_logger("agents")
-
-    def context(command: Command, claim: Claim) -> Context:
-        bound = log.bind(task=command.task, run=str(command.id), attempt=claim.attempt)
-        return Context(command, claim, settings, engine, backend, mailer, renderer, clock.now, bound)
-
-    return context
 
 
 def _unique_name() -> str:

@@ -8,8 +8,13 @@ from datetime import timedelta
 
 import click
 
+from streams.cli_dlq import dlq
+from streams.cli_queue import queue
+from streams.cli_runs import runs
+from streams.cli_schedule import schedule
 from streams.cli_status import status
 from streams.cli_up import env, up
+from streams.cli_work import enqueue, run
 from streams.durations import format_duration
 from streams.settings import FIELDS, Settings, SettingsError, without_password
 
@@ -174,7 +179,7 @@ def main() -> None:
     cli()
 
 
-for command in (up, env, status):
+for command in (up, env, status, dlq, runs, queue, enqueue, run, schedule):
     cli.add_command(command)
 
 if __name__ == "__main__":

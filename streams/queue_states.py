@@ -88,22 +88,23 @@ class QueueStates:
         self._engine = engine
         self._metrics = metrics
         self._states: Sequence[QueueState] = ()
+        self._known = False
         self._away = False
         self.paused: frozenset[str] = frozenset()
 
     async def refresh(self) -> None:
-        """Read the pauses. While the database is away, what was known last holds."""
+        """Read the pauses. While the database is away, what was known last holds; raises where nothing is known yet."""
         try:
             async with autocommit(self._engine) as connection:
                 found = await list_states(connection)
         except Exception as error:
-            if not is_passing(error):
+            if not (self._known and is_passing(error)):
                 raise
             if not self._away:
                 log.warning("the database is away: queues stay as they are", error=repr(error))
             self._away = True
             return
-        self._away = False
+        self._known, self._away = True, False
         self._take(found)
 
     def _take(self, found: Iterable[QueueState]) -> None:

@@ -1,11 +1,12 @@
 """The relay: publishes outbox rows in order and deletes them when the broker has them.
 
-One is active at a time, held by an advisory lock on the connection that also reads and deletes, so that
-who loses the lock loses the rows with it. A relay killed between publishing and deleting publishes
-again; ledger and counter know the repeat.
+One leads at a time (``streams.relay_lead``), on the connection that also reads and deletes, so that who loses
+the lock loses the rows with it. A relay killed between publishing and deleting publishes again; ledger and
+counter know the repeat.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -22,13 +23,14 @@ from streams.health import Progress
 from streams.kafka_client import full_name, producer_for
 from streams.metrics import Metrics
 from streams.outbox import unpack_headers
+from streams.relay_lead import Lead, LeadLapsed, stand_by
 from streams.settings import Settings
 
 BATCH = 500
+BATCH_BYTES = 8_000_000
 POLL = timedelta(milliseconds=20)
 IDLE_AFTER = timedelta(seconds=1)
 IDLE_POLL = timedelta(milliseconds=250)
-STANDBY_POLL = timedelta(seconds=1)
 AFTER_ERROR = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
@@ -48,32 +50,28 @@ class Relay:
         while True:
             try:
                 async with direct_connection(self._settings.database) as connection:
-                    await self._stand_by(connection)
-                    await self._lead(connection)
-            except (*LOST_CONNECTION, asyncpg.PostgresError, KafkaError) as error:
+                    lead = await stand_by(connection, self._progress)
+                    await connection.add_listener(sql.CHANNEL, lambda *_: self._woken.set())
+                    await self._lead(lead)
+            except (*LOST_CONNECTION, asyncpg.PostgresError, KafkaError, LeadLapsed) as error:
                 log.warning("relay starts again", error=repr(error))
             finally:
                 self._metrics.relay_active.set(0)
             await asyncio.sleep(AFTER_ERROR.total_seconds())
 
-    async def _stand_by(self, connection: asyncpg.Connection) -> None:
-        while not await connection.fetchval(sql.TRY_LOCK):
-            self._progress.beat()
-            await asyncio.sleep(STANDBY_POLL.total_seconds())
-
-    async def _lead(self, connection: asyncpg.Connection) -> None:
+    async def _lead(self, lead: Lead) -> None:
         self._metrics.relay_active.set(1)
+        await lead.execute(sql.SET_IDLE, False)
         producer = producer_for(self._settings.kafka)
-        await connection.add_listener(sql.CHANNEL, lambda *_: self._woken.set())
-        await producer.start()
         try:
+            await lead.keep_during(producer.start())
             quiet = timedelta()
             while True:
-                sent = await self._publish_due(connection, producer)
+                sent = await self._publish_due(lead, producer)
                 self._progress.beat()
                 quiet = timedelta() if sent else quiet + POLL
                 if quiet >= IDLE_AFTER:
-                    await self._sleep_until_woken(connection, producer)
+                    await self._sleep_until_woken(lead, producer)
                     quiet = timedelta()
                 elif sent < BATCH:
                     await asyncio.sleep(POLL.total_seconds())
@@ -81,38 +79,38 @@ class Relay:
             with suppress(KafkaError):
                 await producer.stop()
 
-    async def _sleep_until_woken(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+    async def _sleep_until_woken(self, lead: Lead, producer: AIOKafkaProducer) -> None:
         """Say that we sleep, then look once more: a writer that did not see it has committed by then or is
         found by the slow poll.
         """
         self._woken.clear()
-        await connection.execute(sql.SET_IDLE, True)
+        await lead.execute(sql.SET_IDLE, True)
         try:
-            while not await self._publish_due(connection, producer):
+            while not await self._publish_due(lead, producer):
                 self._progress.beat()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), IDLE_POLL.total_seconds())
                 self._woken.clear()
         finally:
-            await connection.execute(sql.SET_IDLE, False)
+            await lead.execute(sql.SET_IDLE, False)
 
-    async def _publish_due(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
+    async def _publish_due(self, lead: Lead, producer: AIOKafkaProducer) -> int:
         """Publish the oldest rows that are due; how many were taken. Raises ``KafkaError`` where the broker is
         at fault: the rows that it does not have stay, and go out again.
         """
-        rows = await connection.fetch(sql.DUE, BATCH)
+        rows = await lead.fetch(sql.DUE, BATCH, BATCH_BYTES)
         if not rows:
             return 0
-        sent, suspects, passing = await self._publish(rows, producer)
-        await self._delete(connection, sent)
+        sent, suspects, passing = await lead.keep_during(self._publish(lead, rows, producer))
+        await self._delete(lead, sent)
         if suspects:
-            await self._publish_each(connection, suspects)
+            await self._publish_each(lead, suspects)
         if passing or suspects:
             raise passing or KafkaError("a refused record has spoilt the producer's sequence")
         return len(rows)
 
     async def _publish(
-        self, rows: Sequence[asyncpg.Record], producer: AIOKafkaProducer
+        self, lead: Lead, rows: Sequence[asyncpg.Record], producer: AIOKafkaProducer
     ) -> tuple[list[asyncpg.Record], list[asyncpg.Record], KafkaError | None]:
         """The rows that the broker has, those that it refused, perhaps only for being in a batch with another,
         and the error that will pass, if there was one.
@@ -120,6 +118,7 @@ class Relay:
         under_way: list[tuple[asyncpg.Record, asyncio.Future[object]]] = []
         suspects = []
         for row in rows:
+            lead.require()
             try:
                 under_way.append((row, await self._send(row, producer)))
             except (ValueError, MessageSizeTooLargeError):
@@ -135,33 +134,39 @@ class Relay:
                 suspects.append(row)
         return sent, suspects, passing
 
-    async def _publish_each(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
-        """Send rows one by one, in order, each refused one with a producer of its own; set those aside."""
+    async def _publish_each(self, lead: Lead, rows: Sequence[asyncpg.Record]) -> None:
+        """Send rows one by one, in order; set those aside that are refused even so."""
         for row in sorted(rows, key=lambda row: (row["due_at"], row["id"])):
-            producer = producer_for(self._settings.kafka)
-            await producer.start()
+            lead.require()
             try:
-                await (await self._send(row, producer))
+                await lead.keep_during(self._send_alone(row))
             except (ValueError, KafkaError) as error:
                 if isinstance(error, KafkaError) and error.retriable:
                     raise
-                await self._set_aside(connection, row, error)
+                await self._set_aside(lead, row, error)
             else:
-                await self._delete(connection, [row])
-            finally:
-                await producer.stop()
+                await self._delete(lead, [row])
 
-    async def _delete(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
-        for row in rows:
-            self._metrics.relayed.labels(row["topic"]).inc()
+    async def _send_alone(self, row: asyncpg.Record) -> None:
+        """With a producer of its own: a refused record spoils the sequence of those after it."""
+        producer = producer_for(self._settings.kafka)
+        try:
+            await producer.start()
+            await (await self._send(row, producer))
+        finally:
+            await producer.stop()
+
+    async def _delete(self, lead: Lead, rows: Sequence[asyncpg.Record]) -> None:
         if rows:
-            await connection.execute(sql.DELETE, [row["id"] for row in rows], [row["due_at"] for row in rows])
+            await lead.execute(sql.DELETE, [row["id"] for row in rows], [row["due_at"] for row in rows])
+        for topic, count in Counter(row["topic"] for row in rows).items():
+            self._metrics.relayed.labels(topic).inc(count)
 
-    async def _set_aside(self, connection: asyncpg.Connection, row: asyncpg.Record, error: Exception) -> None:
+    async def _set_aside(self, lead: Lead, row: asyncpg.Record, error: Exception) -> None:
         reason = _reason(row, error)
         log.error("outbox row set aside", row=row["id"], topic=row["topic"], reason=reason)
         self._metrics.set_aside.inc()
-        await connection.execute(sql.SET_ASIDE, row["id"], row["due_at"], reason)
+        await lead.execute(sql.SET_ASIDE, row["id"], row["due_at"], reason)
 
     async def _send(self, row: asyncpg.Record, producer: AIOKafkaProducer) -> asyncio.Future[object]:
         if row["topic"] not in TOPIC_BY_NAME:

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from streams import sweeper
 from streams.app import Parts, worker_parts
 from streams.db import engine_for, until_available
 from streams.kafka_client import wait_for_broker
@@ -139,7 +140,7 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:
         "leases": every(parts.settings.worker.lease / 3, "renew leases", parts.pipeline.renew_leases),
         "months": every(timedelta(hours=1), "turn the ledger's months", turn_months),
         "schedules": parts.timer.run(),
-        "sweeper": every(timedelta(seconds=5), "sweep", parts.sweeper.sweep),
+        "sweeper": every(sweeper.INTERVAL, "sweep", parts.sweeper.sweep),
         "trimming": every(timedelta(minutes=1), "trim the queues", partial(trim, parts.settings, parts.metrics)),
         "watch": every(timedelta(seconds=3), "watch for stalls", watch),
         "archive": every(timedelta(minutes=1), "archive counts", keep_counts_small),

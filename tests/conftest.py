@@ -19,6 +19,10 @@ from streams.settings import Log, Settings
 TEMPLATE = "migrated"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the faults at their full size: minutes each")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Repeat at the end what `python3 run.py test` found before the tests: its exit code tells of it too."""
     failures = os.environ.get("GATE_FAILURES")

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.envelope import instant_of
+from schemas.envelope import instant_of, rfc3339
 from schemas.topics import dead_letter_topic
 from streams.db import autocommit
+from streams.dead_letters import dead_letter_headers
 from streams.outbox import OutboxRow, put
+from streams.records import Record
 from streams.trending import sql
 from streams.trending.counting import FUTURE, Batch, LogRecord
 from streams.trending.delta import FORMAT, Delta, pack, unpack
@@ -124,17 +126,14 @@ def _gap_row(generation: int, gap: Gap) -> dict[str, object]:
 
 def _future_letter(source: str, record: LogRecord) -> OutboxRow:
     """The dead letter of an event from the future, in the flush's own transaction: once."""
-    topic = source.rpartition(":")[0]
-    when = instant_of(record.timestamp)
+    topic, _, partition = source.rpartition(":")
+    now, when = datetime.now(UTC), instant_of(record.timestamp)
     reason = f"its time is more than {FUTURE} ahead: {when.isoformat()}; not counted for trending"
+    origin = Record(topic, int(partition), record.offset, record.key, record.value, [*record.headers], record.timestamp)
     return OutboxRow(
         topic=dead_letter_topic(topic),
         key=record.key,
         payload=record.value,
-        headers=[
-            *record.headers,
-            ("tailrace-reason", reason.encode()),
-            ("tailrace-offset", str(record.offset).encode()),
-        ],
-        occurred_at=datetime.now(UTC),
+        headers=dead_letter_headers(origin, reason, rfc3339(now)),
+        occurred_at=now,
     )

@@ -11,11 +11,20 @@ ALTER TABLE tailrace.task_runs
 CREATE INDEX task_runs_keyed ON tailrace.task_runs (concurrency_key)
     WHERE state = 'running' AND concurrency_key IS NOT NULL
 -- ;
+-- Since when what waits does so: the sweeper asks for those that are overdue, however many wait for tomorrow.
+CREATE INDEX task_runs_waiting
+    ON tailrace.task_runs (coalesce(greatest(scheduled_for, enqueued_at, swept_at), caused_at))
+    WHERE state IN ('queued', 'parked')
+-- ;
 -- Dead runs are few and are asked for however old they are.
 CREATE INDEX task_runs_dead ON tailrace.task_runs (finished_at) WHERE state = 'dead'
 -- ;
--- The history of a schedule, and whether a run of it is still open.
+-- The history of a schedule.
 CREATE INDEX task_runs_scheduled ON tailrace.task_runs (schedule, caused_at) WHERE schedule IS NOT NULL
+-- ;
+-- Whether a run of a schedule is still open, however long its history and however many runs wait.
+CREATE INDEX task_runs_scheduled_open ON tailrace.task_runs (schedule, caused_at)
+    WHERE state IN ('queued', 'running', 'parked') AND schedule IS NOT NULL
 -- ;
 -- Queues that are paused, by whom and why; a queue without a row runs.
 CREATE TABLE tailrace.queues (
@@ -55,12 +64,13 @@ CREATE TABLE tailrace.schedules (
 -- ;
 CREATE INDEX schedules_due ON tailrace.schedules (next_at) WHERE enabled AND NOT deleted
 -- ;
--- Dead letters, by their place in the topic of dead letters, that somebody has sent again or thrown away.
+-- Dead letters, by their place in the topic of dead letters, that somebody has sent again or thrown away, or whose
+-- run had gone on without them when somebody looked.
 CREATE TABLE tailrace.dead_letter_marks (
     topic       text        NOT NULL,
     "partition" integer     NOT NULL,
     "offset"    bigint      NOT NULL,
-    mark        text        NOT NULL CHECK (mark IN ('redriven', 'purged')),
+    mark        text        NOT NULL CHECK (mark IN ('redriven', 'superseded', 'purged')),
     marked_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, "partition", "offset")
 )

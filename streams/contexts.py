@@ -1,0 +1,28 @@
+"""What a task may use, put together for each of its runs."""
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.backend import backend_tables
+from schemas.commands import Command
+from streams.claims import Claim
+from streams.clock import Clock
+from streams.mail.mailer import Mailer
+from streams.media.renderer import Renderer
+from streams.pipeline import ContextFactory
+from streams.settings import Settings
+from streams.task import Context
+
+
+def context_factory(
+    settings: Settings, engine: AsyncEngine, mailer: Mailer, renderer: Renderer, clock: Clock
+) -> ContextFactory:
+    """Makes of a command and its claim what a task may use."""
+    backend = backend_tables(settings.backend.db_schema, settings.backend.tables, settings.backend.columns)
+    log = structlog.get_logger("agents")
+
+    def context(command: Command, claim: Claim) -> Context:
+        bound = log.bind(task=command.task, run=str(command.id), attempt=claim.attempt)
+        return Context(command, claim, settings, engine, backend, mailer, renderer, clock.now, bound)
+
+    return context
