@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from streams.cancellation import is_cancelled
 from streams.database_errors import DATABASE_ERRORS, explain
 from streams.db import autocommit
 from streams.settings import Database
@@ -39,4 +40,6 @@ class DatabaseProbe:
                 await connection.execute(text("SELECT 1"))
             self._problem = None
         except DATABASE_ERRORS as error:
+            if is_cancelled():
+                raise
             self._problem = explain(error, self._database)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from streams.cancellation import is_cancelled
 from streams.settings import Database
 
 T = TypeVar("T")
@@ -84,7 +85,7 @@ async def until_available(operation: Callable[[], Awaitable[T]], what: str) -> T
         try:
             return await operation()
         except Exception as error:
-            if not is_passing(error):
+            if is_cancelled() or not is_passing(error):
                 raise
             log.warning("waiting for the database", what=what, error=repr(error))
             await asyncio.sleep(AFTER_ERROR)

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import structlog
 
+from streams.cancellation import is_cancelled
+
 log = structlog.get_logger(__name__)
 
 
@@ -14,6 +16,8 @@ async def every(interval: timedelta, what: str, action: Callable[[], Awaitable[o
     while True:
         try:
             await action()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next round comes
+        except Exception as error:
+            if is_cancelled():
+                raise
             log.warning("periodic work failed, it is tried again", what=what, error=repr(error))
         await asyncio.sleep(interval.total_seconds())

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.topics import TOPIC_BY_NAME
 from streams import relay_sql as sql
+from streams.cancellation import is_cancelled
 from streams.db import LOST_CONNECTION, direct_connection
 from streams.health import Progress
 from streams.kafka_client import full_name, producer_for
@@ -54,6 +55,8 @@ class Relay:
                     await connection.add_listener(sql.CHANNEL, lambda *_: self._woken.set())
                     await self._lead(lead)
             except (*LOST_CONNECTION, asyncpg.PostgresError, KafkaError, LeadLapsed) as error:
+                if is_cancelled():
+                    raise
                 log.warning("relay starts again", error=repr(error))
             finally:
                 self._metrics.relay_active.set(0)

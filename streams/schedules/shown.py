@@ -74,6 +74,7 @@ def said(schedule: Schedule) -> str:
 
 
 def list_table(schedules: Sequence[Schedule]) -> Table:
+    """Schedules, a line each."""
     table = _table("schedule", "task", "when", "state", "next (UTC)", "last (UTC)", "remark")
     for schedule in schedules:
         remark = Text(schedule.error or "", "red" if schedule.enabled else "dim")
@@ -85,6 +86,7 @@ def list_table(schedules: Sequence[Schedule]) -> Table:
 
 
 def schedule_table(schedule: Schedule) -> Table:
+    """One schedule, all that is known of it."""
     table = _table("", "")
     for name, value in facts(schedule).items():
         if value is not None:
@@ -93,6 +95,7 @@ def schedule_table(schedule: Schedule) -> Table:
 
 
 def history_table(runs: Sequence[dict[str, Any]]) -> Table:
+    """The latest runs of one schedule."""
     table = _table("instant (UTC)", "state", "attempt", "started", "run", "remark")
     for run in runs:
         remark = run["error"] or (run["outcome"] or {}).get("reason", "")

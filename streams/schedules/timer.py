@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from streams.cancellation import is_cancelled
 from streams.db import autocommit
 from streams.health import Progress
 from streams.metrics import Metrics
@@ -50,7 +51,7 @@ class Timer:
                     look_again = clock()
                 self._progress.beat()
             except Exception as error:
-                if _is_cancelled():
+                if is_cancelled():
                     raise
                 log.warning("schedules could not be looked at, they are again in a moment", error=repr(error))
                 look_again = max(look_again, clock() + AFTER_ERROR)
@@ -91,9 +92,3 @@ class Timer:
         async with autocommit(self._engine) as connection:
             seconds = (await connection.execute(sql.UNTIL_NEXT, {"tasks": list(self._tasks)})).scalar_one()
         return LONGEST_WAIT if seconds is None else min(max(float(seconds), 0.0), LONGEST_WAIT)
-
-
-def _is_cancelled() -> bool:
-    """Whether this task has been told to end: what a driver makes of that amid a statement need not say so."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -13,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.cancellation import is_cancelled
 from streams.db import is_passing
 from streams.health import Progress
 from streams.kafka_client import logical_name
@@ -57,7 +58,7 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await self._count_with_a_new_consumer()
             except Exception as error:
-                if not isinstance(error, KafkaError) and not is_passing(error):
+                if is_cancelled() or not (isinstance(error, KafkaError) or is_passing(error)):
                     raise
                 log.warning("counter starts again", error=repr(error))
             await asyncio.sleep(AFTER_ERROR)
@@ -184,7 +185,7 @@ class Counter(ConsumerRebalanceListener):  # type: ignore[misc]
             self._open_again(consumer, {*self._counts, *self._broken})
             return 0
         except Exception as error:
-            if not is_passing(error):
+            if is_cancelled() or not is_passing(error):
                 raise
             log.warning("counts wait for the database", error=repr(error))
             return AFTER_ERROR

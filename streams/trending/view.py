@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from streams.cancellation import is_cancelled
 from streams.db import is_passing
 from streams.metrics import Metrics
 from streams.trending import view_sql as sql
@@ -63,7 +64,7 @@ class View:
             try:
                 await self.refresh()
             except Exception as error:
-                if not is_passing(error):
+                if is_cancelled() or not is_passing(error):
                     raise
                 log.warning("view waits for the database", error=repr(error))
             await asyncio.sleep(POLL.total_seconds())
