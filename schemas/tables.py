@@ -34,6 +34,7 @@ task_runs = sa.Table(
     sa.Column("key", sa.LargeBinary),
     sa.Column("schedule", sa.Text),
     sa.Column("concurrency_key", sa.Text),
+    sa.Column("first_attempt", sa.Integer, nullable=False, server_default="1"),
     sa.Column("swept_at", Timestamp),
     sa.Column("sweeps", sa.Integer, nullable=False, server_default="0"),
 )

@@ -90,7 +90,9 @@ async def _claimed(connection: AsyncConnection, lessee: Lessee, orders: Sequence
     rows = await connection.execute(sql.CLAIM, {**columns, "worker": lessee.worker, "lease": lessee.lease})
     by_id = {command.id: command for command in commands}
     return {
-        row.id: Claim(row.id, by_id[row.id].caused_at, by_id[row.id].attempt, lessee.worker, row.takeovers)
+        row.id: Claim(
+            row.id, by_id[row.id].caused_at, by_id[row.id].attempt, lessee.worker, row.takeovers, row.first_attempt
+        )
         for row in rows
     }
 

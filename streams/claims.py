@@ -14,13 +14,16 @@ MAX_TAKEOVERS = 5
 
 @dataclass(frozen=True)
 class Claim:
-    """This worker's right to run one attempt, until its lease runs out."""
+    """This worker's right to run one attempt, until its lease runs out. ``first_attempt``: since which the task's
+    attempts count.
+    """
 
     id: uuid.UUID
     caused_at: datetime
     attempt: int
     worker: str
     takeovers: int = 0
+    first_attempt: int = 1
 
     @property
     def key(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ CLAIM = text("""
      WHERE run.attempt = excluded.attempt
        AND (run.state IN ('queued', 'parked')
             OR run.state = 'running' AND run.lease_until < clock_timestamp())
-    RETURNING run.id, run.takeovers
+    RETURNING run.id, run.takeovers, run.first_attempt
 """)
 
 # Nobody else counts or claims for these keys until our COMMIT. In order, so that two workers never deadlock.

@@ -91,9 +91,10 @@ class Recorder:
 
     def _parked_or_dead(self, run: Run, reason: str, after: timedelta | None) -> Ending:
         attempt, policy = run.claim.attempt, run.task.retry
-        if attempt >= policy.max_attempts:
-            return Ending("dead", error=f"gave up after {attempt} attempts: {reason}")
-        due = self.clock.now() + (after or policy.delay(attempt, self.rng))
+        tried = attempt - run.claim.first_attempt + 1
+        if tried >= policy.max_attempts:
+            return Ending("dead", error=f"gave up after {tried} attempts: {reason}")
+        due = self.clock.now() + (after or policy.delay(tried, self.rng))
         return Ending("parked", error=reason, next_attempt=attempt + 1, scheduled_for=due)
 
     async def _follow_up(

@@ -51,8 +51,8 @@ async def test_a_dead_command_is_listed_sent_again_through_its_row_and_dies_as_a
     assert rehearsed == {"dry_run": True, "redriven": 1, "superseded": 0, "marked": 0}
     assert [(row.state, row.attempt) for row in before] == [("dead", 3)]
     assert sent == {"dry_run": False, "redriven": 1, "superseded": 0, "marked": 0}
-    assert [(str(row.id), row.state, row.attempt) for row in after] == [(letter["run"], "dead", 4)]
-    assert [msgspec.json.decode(record.value, type=Command).attempt for record in again] == [3, 4]
+    assert [(str(row.id), row.state, row.attempt) for row in after] == [(letter["run"], "dead", 6)]
+    assert [msgspec.json.decode(record.value, type=Command).attempt for record in again] == [3, 6]
     assert [found["place"] for found in left["letters"]] == ["queue.emails.dlq:0:1"]
     assert repeated == {"dry_run": False, "redriven": 0, "superseded": 0, "marked": 1}
 

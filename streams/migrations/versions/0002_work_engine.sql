@@ -1,9 +1,11 @@
--- From these columns a row alone gives its command again. `sweeps` counts how often the sweeper has done so.
+-- From these columns a row alone gives its command again. `sweeps` counts how often the sweeper has done so;
+-- `first_attempt` is the one since which the task's attempts count: a run that is sent again has all of them again.
 ALTER TABLE tailrace.task_runs
     ADD COLUMN cause           jsonb,
     ADD COLUMN key             bytea,
     ADD COLUMN schedule        text,
     ADD COLUMN concurrency_key text,
+    ADD COLUMN first_attempt   integer NOT NULL DEFAULT 1,
     ADD COLUMN swept_at        timestamptz,
     ADD COLUMN sweeps          integer NOT NULL DEFAULT 0
 -- ;
