@@ -25,7 +25,6 @@ from streams.dead_letter_desk import DeadLetterDesk
 from streams.dead_letters import DeadLetters
 from streams.dispatcher import Dispatcher
 from streams.faust_shell import FaustShell, Put
-from streams.gate import Gate
 from streams.health import Health
 from streams.kafka_client import producer_for
 from streams.ledger import Ledger
@@ -126,9 +125,9 @@ def _assemble(
     router = Router(settings.kafka, tasks, producers.commands, desk, watermark)
     queue_states = QueueStates(engine, metrics)
     streaks = DeadStreaks(engine, queue_states, settings.worker.pause_after_dead)
-    gate = Gate({queue.name: queue.priority for queue in QUEUES})
+    priorities = {queue.name: queue.priority for queue in QUEUES}
     limits, total = _limits(settings), settings.worker.concurrency
-    dispatcher = Dispatcher(pipeline, gate, total, limits, lambda: queue_states.paused, streaks.pause_if_needed)
+    dispatcher = Dispatcher(pipeline, priorities, total, limits, lambda: queue_states.paused, streaks.pause_if_needed)
     stall_watch = StallWatch(
         settings.kafka, watermark, shell.assignment, shell.position, lambda: queue_states.paused, clock
     )

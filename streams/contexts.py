@@ -19,7 +19,7 @@ def context_factory(
 ) -> ContextFactory:
     """Makes of a command and its claim what a task may use."""
     backend = backend_tables(settings.backend.db_schema, settings.backend.tables, settings.backend.columns)
-    log = structlog.get_logger("agents")
+    log = structlog.get_logger("agents").bind()
 
     def context(command: Command, claim: Claim) -> Context:
         bound = log.bind(task=command.task, run=str(command.id), attempt=claim.attempt)

@@ -1,6 +1,7 @@
 """Decides what starts next: commands of all queues, by priority, as many at once as this worker may run.
 
-Claims are made in batches, over all queues, for what can start soon. Whose turn it is, is decided at the start.
+Claims are made in batches, over all queues, for what can start soon. Whose turn it is, is decided at the claim and
+again at the start.
 """
 
 import asyncio
@@ -11,13 +12,22 @@ from datetime import timedelta
 import structlog
 
 from streams.gate import Gate
-from streams.lanes import LARGEST_CLAIM, Lane
+from streams.lanes import Lane
 from streams.pipeline import Pipeline
 from streams.records import Delivery
 from streams.runs import Run
 
 LOOK_AGAIN = 0.25
 """Seconds after which pauses, lost partitions and starved queues are looked at without being told."""
+
+BUSY_RATE = 1000
+BUSY_PACE = 0.01
+"""Above so many starts a second, one claim in so many seconds."""
+
+LARGEST_CLAIM = 500
+
+MOST_UNRECORDED = 1000
+"""Runs that may wait to be recorded, e.g. while the database is away, beside those that are performed."""
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +43,17 @@ class Dispatcher:
     """
 
     def __init__(
-        self, pipeline: Pipeline, gate: Gate, total: int, limits: Mapping[str, int], paused: Paused, ended: Ended
+        self,
+        pipeline: Pipeline,
+        priorities: Mapping[str, int],
+        total: int,
+        limits: Mapping[str, int],
+        paused: Paused,
+        ended: Ended,
     ) -> None:
         self._pipeline = pipeline
-        self._gate = gate
+        self._claims = Gate(priorities)
+        self._starts = Gate(priorities)
         self._total = total
         self._paused = paused
         self._ended_run = ended
@@ -44,6 +61,8 @@ class Dispatcher:
         self._runs: dict[asyncio.Task[None], Run] = {}
         self._changed = asyncio.Event()
         self._claiming: asyncio.Task[None] | None = None
+        self._performing = 0
+        self._not_before = 0.0
         self._stopping = False
 
     def put(self, queue: str, delivery: Delivery) -> None:
@@ -62,6 +81,7 @@ class Dispatcher:
                 await asyncio.wait_for(self._changed.wait(), LOOK_AGAIN)
             self._changed.clear()
             await self._give_back_what_may_not_start()
+            await self._pace()
             if batch := self._next_batch():
                 self._claiming = asyncio.create_task(self._claim(batch), name="claim")
                 await asyncio.shield(self._claiming)
@@ -86,16 +106,33 @@ class Dispatcher:
         await self._give_back([run for task, run in late.items() if task.cancelled()])
 
     def _next_batch(self) -> list[Delivery]:
+        """What can start soon. The queues share the batch by priority, too: with short runs, claiming is what takes
+        the time.
+        """
         now, room, paused = asyncio.get_running_loop().time(), self._room(), self._paused()
-        batch: list[Delivery] = []
-        for lane in self._lanes.values():
+        lanes = [lane for lane in self._lanes.values() if lane.queue not in paused]
+        for lane in lanes:
+            lane.claiming = 0
             lane.measure(now)
-            if lane.queue not in paused and len(batch) < LARGEST_CLAIM:
-                batch += lane.to_claim(room)
+        ready, soon = sum(len(lane.ready) for lane in lanes), sum(lane.soon for lane in lanes)
+        if ready >= max(room, soon // 2):  # enough; but no queue waits only because others have something ready
+            lanes = [lane for lane in lanes if not lane.ready]
+        batch: list[Delivery] = []
+        wanted = min(LARGEST_CLAIM, max(len(lanes), max(room, soon) - ready))
+        while len(batch) < wanted and (queues := [lane.queue for lane in lanes if lane.may_claim(room)]):
+            batch.append(self._lanes[self._claims.next(queues)].claim())
         return batch
 
+    async def _pace(self) -> None:
+        """Under load let more gather, so that one claim takes many; at low rates a command never waits here."""
+        loop = asyncio.get_running_loop()
+        if (early := self._not_before - loop.time()) > 0:
+            await asyncio.sleep(early)
+        busy = sum(lane.rate for lane in self._lanes.values()) > BUSY_RATE
+        self._not_before = loop.time() + (BUSY_PACE if busy else 0)
+
     def _room(self) -> int:
-        return max(0, self._total - len(self._runs))
+        return max(0, min(self._total - self._performing, MOST_UNRECORDED - len(self._runs)))
 
     async def _claim(self, batch: Sequence[Delivery]) -> None:
         runs = await self._pipeline.admit(batch)
@@ -110,10 +147,11 @@ class Dispatcher:
             return
         now = asyncio.get_running_loop().time()
         while lanes := self._lanes_that_may_start(now):
-            lane = self._lanes[self._gate.next(lanes)]
+            lane = self._lanes[self._starts.next(lanes)]
             run = lane.start(now)
             task = asyncio.create_task(self._run(run), name=f"run {run.task.name} {run.command.id}")
             self._runs[task] = run
+            self._performing += 1
             task.add_done_callback(self._ended)
 
     def _lanes_that_may_start(self, now: float) -> list[str]:
@@ -122,15 +160,23 @@ class Dispatcher:
         return [lane.queue for lane in self._lanes.values() if lane.may_start and lane.is_starved(now)]
 
     async def _run(self, run: Run) -> None:
-        state = await self._pipeline.run(run)
+        state = await self._pipeline.run(run, self._performed)
         await self._ended_run(run.received.order.queue, state)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._runs.pop(task)
-        self._lanes[run.received.order.queue].running -= 1
+        if not run.performed:
+            self._performed(run)
         if not task.cancelled() and (error := task.exception()):
             log.error("run could not be recorded; the ledger has it", error=repr(error), run=task.get_name())
             self._pipeline.leave_to_ledger(run)
+        self._start_ready()
+
+    def _performed(self, run: Run) -> None:
+        """Its place is free again."""
+        run.performed = True
+        self._performing -= 1
+        self._lanes[run.received.order.queue].running -= 1
         self._start_ready()
         if any(lane.waiting for lane in self._lanes.values()):
             self._changed.set()

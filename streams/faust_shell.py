@@ -90,6 +90,7 @@ class FaustShell:
 
     async def start(self) -> None:
         """Join the group and take records."""
+        _deliver_without_futures(self.app)
         await self.app.start()
 
     async def stop(self) -> None:
@@ -108,6 +109,25 @@ class FaustShell:
 
     def _place(self, tp: TP) -> Place:
         return logical_name(self._kafka, tp.topic), tp.partition
+
+
+def _deliver_without_futures(app: Any) -> None:
+    """For each record Faust waits for its delivery or for a rebalance, whichever comes first, at the price of four
+    futures. Ours are delivered at once: the agents never let a buffer fill. So wait only where a rebalance goes on.
+
+    Source: faust/transport/consumer.py, ``Consumer._drain_messages`` of 0.15.3, to which we are pinned. Without it a
+    no-op command costs a fifth more.
+    """
+    consumer, flow, wait_first = app.consumer, app.flow_control, app.consumer.wait_first
+
+    async def deliver(*waiting: Any, timeout: Any = None) -> Any:
+        if len(waiting) != 2 or timeout is not None or not flow.is_active() or consumer.suspend_flow.is_set():
+            return await wait_first(*waiting, timeout=timeout)
+        delivery, suspension = waiting
+        suspension.close()
+        return await delivery
+
+    consumer.wait_first = deliver
 
 
 def _connect(signal: Any, receiver: Callable[..., Any]) -> None:

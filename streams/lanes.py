@@ -2,7 +2,6 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from streams.records import Delivery
@@ -10,7 +9,6 @@ from streams.runs import Run
 
 AHEAD = 0.1
 """Seconds of work that are claimed before it can start: enough to hide the claim's round trip."""
-LARGEST_CLAIM = 500
 MEASURED_OVER = 0.05
 STARVED_AFTER = 5.0
 
@@ -23,6 +21,7 @@ class Lane:
     limit: int
     waiting: deque[Delivery] = field(default_factory=deque)
     ready: deque[Run] = field(default_factory=deque)
+    claiming: int = 0
     running: int = 0
     rate: float = 0.0
     kept_out_since: float = 0.0
@@ -68,13 +67,20 @@ class Lane:
             self.rate = (self.rate + self._starts / passed) / 2
             self._starts, self._measured_at = 0, now
 
-    def to_claim(self, room: int) -> Iterator[Delivery]:
-        """Take what can start soon: into the ``room`` that is free now, and by the rate of starts."""
-        soon = math.ceil(self.rate * AHEAD)
-        wanted = max(1, soon, min(room, self.limit - self.running)) - len(self.ready)
-        taken = 0
-        while self.waiting and taken < min(wanted, LARGEST_CLAIM):
-            delivery = self.waiting.popleft()
-            if delivery.live:
-                taken += 1
-                yield delivery
+    @property
+    def soon(self) -> int:
+        """How many start in the time that a claim is made ahead."""
+        return math.ceil(self.rate * AHEAD)
+
+    def may_claim(self, room: int) -> bool:
+        """Whether something waits that could start soon: in the ``room`` that is free now, or by the rate of starts."""
+        while self.waiting and not self.waiting[0].live:
+            self.waiting.popleft()
+        if not self.waiting:
+            return False
+        return len(self.ready) + self.claiming < max(1, min(room, self.limit - self.running), 2 * self.soon)
+
+    def claim(self) -> Delivery:
+        """The delivery that is next, to be claimed now."""
+        self.claiming += 1
+        return self.waiting.popleft()

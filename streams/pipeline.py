@@ -17,7 +17,7 @@ from streams.decoding import Undecodable, decode_command
 from streams.ledger import Ledger
 from streams.metrics import Metrics
 from streams.performing import perform
-from streams.recorder import Recorder
+from streams.recorder import Recorder, leaves_rows
 from streams.records import Delivery
 from streams.runs import Received, Run
 from streams.task import Context, Task
@@ -101,11 +101,17 @@ class Pipeline:
             self._watermark.finish(found.delivery, "parked")
         return runs
 
-    async def run(self, run: Run) -> str:
-        """Perform one claimed run, record how it ended and acknowledge it; the state in which it ended."""
+    async def run(self, run: Run, performed: Callable[[Run], None] = lambda _: None) -> str:
+        """Perform one claimed run, record how it ended and acknowledge it; the state in which it ended.
+
+        ``performed`` is told of a run that has only to be recorded, together with others, and needs its place
+        no more.
+        """
         self._start(run)
         try:
             outcome = await perform(run, self._context(run.command, run.claim))
+            if not leaves_rows(outcome):
+                performed(run)
             state = await self._recorder.record(run, outcome)
         except LostClaim:
             self._metrics.lost_claims.inc()

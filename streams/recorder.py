@@ -62,7 +62,7 @@ class Recorder:
 
     async def _write(self, run: Run, outcome: Outcome) -> str:
         """By itself where it has rows of its own to write, else together with the endings of other runs."""
-        if isinstance(outcome, Done | Skip) and outcome.effect is None:
+        if not leaves_rows(outcome):
             ending = self._ending(run, outcome)
             await self.batches.record(run.claim, ending)
             return ending.state
@@ -183,6 +183,11 @@ class Recorder:
         )
         async with self.engine.begin() as connection:
             await put(connection, row)
+
+
+def leaves_rows(outcome: Outcome) -> bool:
+    """Whether rows beside the ledger's own commit with it: an effect, a retry, a dead letter."""
+    return not (isinstance(outcome, Done | Skip) and outcome.effect is None)
 
 
 def storable(reason: str) -> str:

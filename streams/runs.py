@@ -43,12 +43,14 @@ class Received:
 class Run:
     """A command that this worker has claimed. ``started_at`` is None while it waits for its turn here.
 
-    ``left_to_ledger``: it takes so long that its offset was acknowledged; ledger and sweeper answer for it.
+    ``performed``: it has only to be recorded. ``left_to_ledger``: it takes so long that its offset was acknowledged;
+    ledger and sweeper answer for it.
     """
 
     received: Received
     claim: Claim
     started_at: datetime | None = None
+    performed: bool = False
     left_to_ledger: bool = False
 
     @property

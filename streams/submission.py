@@ -28,7 +28,8 @@ SUBMIT = text("""
 # A run that has ended waits again, as its next attempt. What it left behind stays until it starts.
 REQUEUE = text("""
     UPDATE tailrace.task_runs
-       SET state = 'queued', attempt = attempt + 1, first_attempt = attempt + 1, queue = coalesce(:queue, queue), sweeps = 0, takeovers = 0,
+       SET state = 'queued', attempt = attempt + 1, first_attempt = attempt + 1,
+           queue = coalesce(:queue, queue), sweeps = 0, takeovers = 0,
            worker = NULL, lease_until = NULL, scheduled_for = coalesce(:due_at, clock_timestamp())
      WHERE caused_at = :caused_at AND id = :id AND state = ANY(:states)
     RETURNING id, caused_at, task, queue, args, attempt, generation, cause, key
