@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents import TASKS
@@ -26,7 +25,7 @@ from streams.dead_letters import DeadLetters
 from streams.dispatcher import Dispatcher
 from streams.faust_shell import FaustShell, Put
 from streams.health import Health
-from streams.kafka_client import producer_for
+from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
@@ -82,25 +81,21 @@ async def worker_parts(settings: Settings, tasks: Sequence[Task] = TASKS) -> Asy
     async with AsyncExitStack() as closing:
         engine = engine_for(settings.database)
         closing.push_async_callback(engine.dispose)
-        producer = producer_for(settings.kafka)
-        await producer.start()
-        closing.push_async_callback(producer.stop)
+        commands = await closing.enter_async_context(RenewedProducer(settings.kafka))
+        letters = await closing.enter_async_context(RenewedProducer(settings.kafka))
         renderer = Renderer(settings.media)
         closing.push_async_callback(renderer.close)
         data = settings.worker.data or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-")))
         data.mkdir(parents=True, exist_ok=True)
-        letters = producer_for(settings.kafka)
-        await letters.start()
-        closing.push_async_callback(letters.stop)
-        yield _assemble(settings, tasks, engine, Producers(producer, letters), renderer, data)
+        yield _assemble(settings, tasks, engine, Producers(commands, letters), renderer, data)
 
 
 @dataclass(frozen=True)
 class Producers:
     """One for each stream of records, so that what one topic refuses holds up no other."""
 
-    commands: AIOKafkaProducer
-    dead_letters: AIOKafkaProducer
+    commands: RenewedProducer
+    dead_letters: RenewedProducer
 
 
 def _assemble(

@@ -33,9 +33,16 @@ def engine_for(database: Database) -> AsyncEngine:
         connect_args={
             "timeout": 10,
             "command_timeout": 60,
-            "server_settings": {"application_name": "tailrace", "timezone": "UTC"},
+            "server_settings": {"application_name": "tailrace", "timezone": "UTC"} | _patience(database),
         },
     )
+
+
+def _patience(database: Database) -> dict[str, str]:
+    """A worker that vanishes in mid-transaction, behind a link that nobody closes, must not keep its rows locked.
+    A pooler would refuse the parameter: beside one, set it for the role.
+    """
+    return {} if database.direct_url else {"idle_in_transaction_session_timeout": "15s"}
 
 
 @asynccontextmanager

@@ -5,13 +5,12 @@ import traceback
 import uuid
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.envelope import Headers, rfc3339
 from schemas.topics import dead_letter_topic
 from streams.clock import Clock
-from streams.kafka_client import full_name
+from streams.kafka_client import RenewedProducer, full_name
 from streams.outbox import OutboxRow
 from streams.records import Record
 from streams.settings import Kafka
@@ -72,7 +71,7 @@ def _end_of_stack(error: BaseException) -> str:
 class DeadLetters:
     """Where records go that cannot be dealt with."""
 
-    def __init__(self, kafka: Kafka, producer: AIOKafkaProducer, clock: Clock) -> None:
+    def __init__(self, kafka: Kafka, producer: RenewedProducer, clock: Clock) -> None:
         self._kafka = kafka
         self._producer = producer
         self._clock = clock
@@ -83,13 +82,14 @@ class DeadLetters:
         headers = dead_letter_headers(record, reason, rfc3339(self._clock.now()), error=error)
         while True:
             try:
-                await self._producer.send_and_wait(
+                sent = await self._producer.send(
                     full_name(self._kafka, topic),
                     record.value,
                     key=record.key,
                     headers=headers,
                     timestamp_ms=record.timestamp,
                 )
+                await sent
             except KafkaError as error:
                 log.warning("dead letter waits for the broker", topic=topic, error=repr(error))
                 await asyncio.sleep(AFTER_ERROR)

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from streams.settings import Kafka
 
@@ -44,6 +44,69 @@ def producer_for(kafka: Kafka, *, linger_ms: int = 0) -> AIOKafkaProducer:
         max_request_size=MAX_REQUEST_BYTES,
         request_timeout_ms=30_000,
     )
+
+
+async def require_topic(producer: AIOKafkaProducer, topic: str) -> None:
+    """Raises ``UnknownTopicOrPartitionError`` at once where the broker lacks the topic; ``send`` would look for it
+    for half a minute, and everything behind it would wait.
+    """
+    if producer.client.cluster.partitions_for_topic(topic) is None:
+        producer.client.add_topic(topic)
+        await producer.client.force_metadata_update()
+    if producer.client.cluster.partitions_for_topic(topic) is None:
+        raise UnknownTopicOrPartitionError(topic)
+
+
+class RenewedProducer:
+    """Sends with a producer that is replaced when one of its records has failed: a record that the broker refuses
+    spoils the sequence of all behind it in its partition, for as long as the producer lives.
+    """
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._producer: AIOKafkaProducer | None = None
+        self._changing = asyncio.Lock()
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "RenewedProducer":
+        await self._current()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._producer:
+            self._retire(self._producer)
+        await asyncio.gather(*self._stopping, return_exceptions=True)
+
+    async def send(self, topic: str, value: bytes | None, **record: Any) -> asyncio.Future[object]:
+        """As ``AIOKafkaProducer.send``. Raises ``UnknownTopicOrPartitionError`` at once for a missing topic."""
+        producer = await self._current()
+        await require_topic(producer, topic)
+        sent: asyncio.Future[object] = await producer.send(topic, value, **record)
+        sent.add_done_callback(lambda future: self._renew_after(future, producer))
+        return sent
+
+    async def _current(self) -> AIOKafkaProducer:
+        async with self._changing:
+            if self._producer is None:
+                producer = producer_for(self._kafka)
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _renew_after(self, sent: asyncio.Future[object], producer: AIOKafkaProducer) -> None:
+        if not sent.cancelled() and sent.exception() and self._producer is producer:
+            self._producer = None
+            self._retire(producer)
+
+    def _retire(self, producer: AIOKafkaProducer) -> None:
+        """What it has under way still ends; nobody waits for that."""
+        stopping = asyncio.create_task(producer.stop(), name="retire a producer")
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
 
 
 MAX_REQUEST_BYTES = 2_000_000

@@ -6,6 +6,7 @@ counter know the repeat.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,14 +15,14 @@ from datetime import timedelta
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from schemas.topics import TOPIC_BY_NAME
 from streams import relay_sql as sql
 from streams.cancellation import is_cancelled
 from streams.db import LOST_CONNECTION, direct_connection
 from streams.health import Progress
-from streams.kafka_client import full_name, producer_for
+from streams.kafka_client import full_name, producer_for, require_topic
 from streams.metrics import Metrics
 from streams.outbox import unpack_headers
 from streams.relay_lead import Lead, LeadLapsed, stand_by
@@ -33,6 +34,8 @@ POLL = timedelta(milliseconds=20)
 IDLE_AFTER = timedelta(seconds=1)
 IDLE_POLL = timedelta(milliseconds=250)
 AFTER_ERROR = timedelta(seconds=1)
+MISSING_FOR = timedelta(seconds=5)
+"""Until a topic that the broker lacks is asked for again."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +48,7 @@ class Relay:
         self._metrics = metrics
         self._progress = progress
         self._woken = asyncio.Event()
+        self._missing: dict[str, float] = {}
 
     async def run(self) -> None:
         """Stand by, lead, and begin again after any error of database or broker."""
@@ -101,7 +105,7 @@ class Relay:
         """Publish the oldest rows that are due; how many were taken. Raises ``KafkaError`` where the broker is
         at fault: the rows that it does not have stay, and go out again.
         """
-        rows = await lead.fetch(sql.DUE, BATCH, BATCH_BYTES)
+        rows = await lead.fetch(sql.DUE, BATCH, BATCH_BYTES, self._missing_topics())
         if not rows:
             return 0
         sent, suspects, passing = await lead.keep_during(self._publish(lead, rows, producer))
@@ -124,6 +128,8 @@ class Relay:
             lead.require()
             try:
                 under_way.append((row, await self._send(row, producer)))
+            except UnknownTopicOrPartitionError:
+                self._note_missing(row["topic"])
             except (ValueError, MessageSizeTooLargeError):
                 suspects.append(row)
         results = await asyncio.gather(*(future for _, future in under_way), return_exceptions=True)
@@ -171,11 +177,24 @@ class Relay:
         self._metrics.set_aside.inc()
         await lead.execute(sql.SET_ASIDE, row["id"], row["due_at"], reason)
 
+    def _missing_topics(self) -> list[str]:
+        """Topics that are not asked for again yet."""
+        now = time.monotonic()
+        self._missing = {topic: until for topic, until in self._missing.items() if until > now}
+        return list(self._missing)
+
+    def _note_missing(self, topic: str) -> None:
+        if topic not in self._missing:
+            log.warning("the broker has no such topic: its rows wait; run `tailrace migrate`", topic=topic)
+        self._missing[topic] = time.monotonic() + MISSING_FOR.total_seconds()
+
     async def _send(self, row: asyncpg.Record, producer: AIOKafkaProducer) -> asyncio.Future[object]:
         if row["topic"] not in TOPIC_BY_NAME:
             raise ValueError(f"topic {row['topic']!r} is not one of ours")
+        topic = full_name(self._settings.kafka, row["topic"])
+        await require_topic(producer, topic)
         sent: asyncio.Future[object] = await producer.send(
-            full_name(self._settings.kafka, row["topic"]),
+            topic,
             row["payload"],
             key=row["key"],
             headers=unpack_headers(row["headers"]),

@@ -30,6 +30,7 @@ TOUCH = "SELECT 1"
 SET_IDLE = "UPDATE tailrace.relay SET idle = $1 WHERE idle <> $1"
 
 # What is due, oldest first. Transactions that do not overlap have growing `due_at`; within one, `id` grows.
+# $3: topics that the broker lacks; their rows wait, and only theirs.
 # At least one row, else no more than $2 bytes, so that rows of a megabyte fill neither memory nor the connection.
 DUE = """
     SELECT id, topic, key, headers::text AS headers, payload, occurred_at, due_at
@@ -37,7 +38,7 @@ DUE = """
                       - octet_length(payload) AS bytes_before
               FROM (SELECT id, topic, key, headers, payload, occurred_at, due_at
                       FROM tailrace.outbox
-                     WHERE state = 'pending' AND due_at <= clock_timestamp()
+                     WHERE state = 'pending' AND due_at <= clock_timestamp() AND topic <> ALL($3::text[])
                      ORDER BY due_at, id
                      LIMIT $1) AS oldest) AS added_up
      WHERE coalesce(bytes_before, 0) < $2

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.commands import Command, command_id
 from schemas.topics import QUEUE_BY_NAME
 from streams.dead_letter_desk import DeadLetterDesk
 from streams.decoding import Event, Undecodable, decode_event
-from streams.kafka_client import full_name
+from streams.kafka_client import RenewedProducer, full_name
 from streams.records import Delivery
 from streams.settings import Kafka
 from streams.submission import command_headers
@@ -55,7 +54,7 @@ class Router:
         self,
         kafka: Kafka,
         tasks: Sequence[Task],
-        producer: AIOKafkaProducer,
+        producer: RenewedProducer,
         desk: DeadLetterDesk,
         watermark: Watermark,
     ) -> None:

@@ -20,7 +20,7 @@ from streams.claims import Claim, Ending, LostClaim
 from streams.clock import Clock
 from streams.contexts import context_factory
 from streams.dead_letters import DeadLetters
-from streams.kafka_client import producer_for
+from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
@@ -70,8 +70,8 @@ async def run_here(settings: Settings, engine: AsyncEngine, task: Task, args: Ma
 
 @asynccontextmanager
 async def _bench(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Bench]:
-    """The producer is never started: what follows from a run goes through the outbox."""
-    clock, renderer, producer = Clock(), Renderer(settings.media), producer_for(settings.kafka)
+    """The producer is never used: what follows from a run goes through the outbox."""
+    clock, renderer, producer = Clock(), Renderer(settings.media), RenewedProducer(settings.kafka)
     ledger = Ledger(engine, f"cli-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}", settings.worker.lease)
     letters = DeadLetters(settings.kafka, producer, clock)
     recorder = Recorder(engine, ledger, letters, clock, random.SystemRandom(), OutcomeBatches(ledger))
@@ -80,7 +80,6 @@ async def _bench(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Bench
         await ledger.make_room()
         yield Bench(engine, ledger, recorder, context)
     finally:
-        await producer.stop()
         await renderer.close()
 
 

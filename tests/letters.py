@@ -17,7 +17,7 @@ from streams.dead_letter import Letter
 from streams.dead_letter_filter import Filter, Seen
 from streams.dead_letter_topics import open_dead_letters
 from streams.dead_letters import DeadLetters
-from streams.kafka_client import producer_for
+from streams.kafka_client import RenewedProducer
 from streams.records import Record
 from streams.settings import Settings
 from tests.processes import run
@@ -45,13 +45,9 @@ def command(user_id: int, caused_at: datetime | None = None, *, attempt: int = 1
 
 async def bury(settings: Settings, *records: Record, reason: str = "no good", error: Exception | None = None) -> None:
     """Each as a dead letter of its topic, as the worker does it."""
-    producer = producer_for(settings.kafka)
-    await producer.start()
-    try:
+    async with RenewedProducer(settings.kafka) as producer:
         for record in records:
             await DeadLetters(settings.kafka, producer, Clock()).publish(record, reason, error=error)
-    finally:
-        await producer.stop()
 
 
 DEAD_RUN = text("""

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 import structlog
-from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.backend import BackendTables, backend_tables
@@ -26,7 +25,7 @@ from streams.clock import Clock
 from streams.dead_letters import DeadLetters
 from streams.devstack.processes import free_port
 from streams.devstack.smtp_sink import SmtpSink
-from streams.kafka_client import producer_for
+from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
@@ -40,7 +39,7 @@ from streams.task import Context, Outcome, Task
 
 @dataclass(frozen=True)
 class Workshop:
-    """What tasks need, on a database and a mail server of the test's own. ``producer`` is never started: what
+    """What tasks need, on a database and a mail server of the test's own. ``producer`` is never used: what
     follows from a run goes through the outbox.
     """
 
@@ -50,7 +49,7 @@ class Workshop:
     sink: SmtpSink
     renderer: Renderer
     ledger: Ledger
-    producer: AIOKafkaProducer
+    producer: RenewedProducer
     now: Callable[[], datetime]
 
     def as_worker(self, name: str) -> "Workshop":
@@ -138,10 +137,9 @@ async def workshop(settings: Settings, engine: AsyncEngine, folder: Path) -> Asy
     smtp = settings.smtp.model_copy(update={"url": sink.url, "timeout": timedelta(seconds=5)})
     changed = settings.model_copy(update={"smtp": smtp})
     renderer = Renderer(changed.media)
-    ledger, producer = Ledger(engine, "w1", timedelta(seconds=30)), producer_for(settings.kafka)
+    ledger, producer = Ledger(engine, "w1", timedelta(seconds=30)), RenewedProducer(settings.kafka)
     try:
         yield Workshop(changed, engine, backend_tables(), sink, renderer, ledger, producer, lambda: NOON)
     finally:
-        await producer.stop()
         await renderer.close()
         await sink.stop()
