@@ -19,7 +19,7 @@ from schemas.topics import QUEUE_BY_NAME, QUEUES
 from streams.clock import Clock
 from streams.contexts import context_factory
 from streams.database_probe import DatabaseProbe
-from streams.db import engine_for
+from streams.db import engine_for, upkeep_engine_for
 from streams.dead_letter_desk import DeadLetterDesk
 from streams.dead_letters import DeadLetters
 from streams.dispatcher import Dispatcher
@@ -79,15 +79,24 @@ class Parts:
 async def worker_parts(settings: Settings, tasks: Sequence[Task] = TASKS) -> AsyncIterator[Parts]:
     """Build a worker that knows ``tasks`` and close, at the end, what it has opened."""
     async with AsyncExitStack() as closing:
-        engine = engine_for(settings.database)
+        engine, upkeep = engine_for(settings.database), upkeep_engine_for(settings.database)
         closing.push_async_callback(engine.dispose)
+        closing.push_async_callback(upkeep.dispose)
         commands = await closing.enter_async_context(RenewedProducer(settings.kafka))
         letters = await closing.enter_async_context(RenewedProducer(settings.kafka))
         renderer = Renderer(settings.media)
         closing.push_async_callback(renderer.close)
         data = settings.worker.data or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-")))
         data.mkdir(parents=True, exist_ok=True)
-        yield _assemble(settings, tasks, engine, Producers(commands, letters), renderer, data)
+        yield _assemble(settings, tasks, Engines(engine, upkeep), Producers(commands, letters), renderer, data)
+
+
+@dataclass(frozen=True)
+class Engines:
+    """One for what tasks do, one for what keeps the worker going."""
+
+    work: AsyncEngine
+    upkeep: AsyncEngine
 
 
 @dataclass(frozen=True)
@@ -101,36 +110,38 @@ class Producers:
 def _assemble(
     settings: Settings,
     tasks: Sequence[Task],
-    engine: AsyncEngine,
+    engines: Engines,
     producers: Producers,
     renderer: Renderer,
     data: Path,
 ) -> Parts:
     clock, metrics, health = Clock(), Metrics(), Health()
-    ledger = Ledger(engine, settings.worker.name or _unique_name(), settings.worker.lease)
+    engine, upkeep = engines.work, engines.upkeep
+    ledger = Ledger(upkeep, settings.worker.name or _unique_name(), settings.worker.lease)
     shell = FaustShell(settings.kafka, data)
     watermark = Watermark(settings.worker.max_unacknowledged, metrics, shell.pause, shell.resume, clock)
     dead_letters = DeadLetters(settings.kafka, producers.dead_letters, clock)
     desk = DeadLetterDesk(dead_letters, watermark)
     recorder = Recorder(engine, ledger, dead_letters, clock, random.SystemRandom(), OutcomeBatches(ledger))
-    mailer = Mailer(settings.smtp, engine, ledger)
-    context = context_factory(settings, engine, mailer, renderer, clock)
+    context = context_factory(settings, engine, Mailer(settings.smtp, engine, ledger), renderer, clock)
+    queue_states = QueueStates(upkeep, metrics)
+    streaks = DeadStreaks(upkeep, queue_states, settings.worker.pause_after_dead)
     by_name = {task.name: task for task in tasks}
-    pipeline = Pipeline(by_name, ledger, recorder, desk, watermark, context, metrics, clock)
+    pipeline = Pipeline(by_name, ledger, recorder, desk, watermark, context, metrics, clock, streaks.pause_if_needed)
     router = Router(settings.kafka, tasks, producers.commands, desk, watermark)
-    queue_states = QueueStates(engine, metrics)
-    streaks = DeadStreaks(engine, queue_states, settings.worker.pause_after_dead)
-    priorities = {queue.name: queue.priority for queue in QUEUES}
-    limits, total = _limits(settings), settings.worker.concurrency
-    dispatcher = Dispatcher(pipeline, priorities, total, limits, lambda: queue_states.paused, streaks.pause_if_needed)
+    priorities, limits = {queue.name: queue.priority for queue in QUEUES}, _limits(settings)
+    progress = health.progress("dispatcher")
+    dispatcher = Dispatcher(
+        pipeline, priorities, settings.worker.concurrency, limits, lambda: queue_states.paused, progress
+    )
     stall_watch = StallWatch(
         settings.kafka, watermark, shell.assignment, shell.position, lambda: queue_states.paused, clock
     )
     counter = Counter(settings, TrendingStore(engine), metrics, health.progress("trending counter"))
     timer = Timer(engine, by_name, settings.schedules, metrics, health.progress("schedules"))
-    sweeper = Sweeper(engine, settings, metrics)
+    sweeper = Sweeper(upkeep, settings, metrics)
     relay = Relay(settings, metrics, health.progress("relay"))
-    probe = DatabaseProbe(engine, settings.database)
+    probe = DatabaseProbe(upkeep, settings.database)
     working = (ledger, watermark, pipeline, router, dispatcher, desk, queue_states, timer, sweeper, relay, counter)
     parts = Parts(settings, tasks, engine, *working, shell, stall_watch, probe, health, metrics)
     _register_checks(parts, clock)

@@ -4,18 +4,21 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.commands import Command
 from streams import ledger_sql as sql
 from streams.claims import Answer, Busy, Claim, Finished, LiveUntil, Order
-from streams.db import autocommit
+from streams.db import autocommit, is_locked_out
 
 Answers = dict[uuid.UUID, Answer]
+
+LOCKED_DELAY = timedelta(seconds=2)
 
 
 async def claim(engine: AsyncEngine, worker: str, lease: timedelta, orders: Sequence[Order]) -> list[Answer]:
@@ -28,18 +31,32 @@ async def claim(engine: AsyncEngine, worker: str, lease: timedelta, orders: Sequ
         if order.command.attempt > orders[first].command.attempt:
             asked[order.command.id] = index
     chosen = sorted((orders[index] for index in asked.values()), key=lambda order: order.command.id)
-    lessee = Lessee(worker, lease)
-    answers: dict[uuid.UUID, Answer] = {}
-    if free := [order for order in chosen if order.concurrency_key is None]:
-        async with autocommit(engine) as connection:
-            answers |= await _claimed_or_refused(connection, lessee, free)
-    if keyed := [order for order in chosen if order.concurrency_key is not None]:
-        async with engine.begin() as connection:
-            answers |= await _keyed(connection, lessee, keyed)
+    answers = await _answers(engine, Lessee(worker, lease), chosen)
     return [
         answers[order.command.id] if asked[order.command.id] == index else Finished()
         for index, order in enumerate(orders)
     ]
+
+
+async def _answers(engine: AsyncEngine, lessee: "Lessee", orders: Sequence[Order]) -> Answers:
+    """One that is locked by somebody else, e.g. by an effect that waits, holds up no other: it is asked for later."""
+    answers: Answers = {}
+    try:
+        if free := [order for order in orders if order.concurrency_key is None]:
+            async with autocommit(engine) as connection:
+                answers |= await _claimed_or_refused(connection, lessee, free)
+        if keyed := [order for order in orders if order.concurrency_key is not None]:
+            async with engine.begin() as connection:
+                answers |= await _keyed(connection, lessee, keyed)
+    except DBAPIError as error:
+        if not is_locked_out(error):
+            raise
+        left = [order for order in orders if order.command.id not in answers]
+        if len(left) == 1:
+            return answers | {left[0].command.id: LiveUntil(datetime.now(UTC) + LOCKED_DELAY)}
+        for order in left:
+            answers |= await _answers(engine, lessee, [order])
+    return answers
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,24 @@ log = structlog.get_logger(__name__)
 
 def engine_for(database: Database) -> AsyncEngine:
     """The pool of this process. Connects on first use; a broken connection is replaced when it is next taken."""
+    return _engine(database, database.pool_size, NO_LONG_IDLING)
+
+
+def upkeep_engine_for(database: Database) -> AsyncEngine:
+    """A small pool for claims, leases and what keeps a worker going: effects that take every connection of the other
+    one, or lock a row, hold none of that up.
+    """
+    return _engine(database, UPKEEP_CONNECTIONS, NO_LONG_IDLING | {"lock_timeout": LOCK_TIMEOUT})
+
+
+def _engine(database: Database, connections: int, patience: dict[str, str]) -> AsyncEngine:
+    """``patience``: a worker that vanishes in mid-transaction, behind a link that nobody closes, must not keep its
+    rows locked, nor a locked row a worker. A pooler would refuse the parameters: beside one, set them for the role.
+    """
+    own = {} if database.direct_url else patience
     return create_async_engine(
         _sqlalchemy_url(database.url),
-        pool_size=database.pool_size,
+        pool_size=connections,
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=False,
@@ -33,16 +48,9 @@ def engine_for(database: Database) -> AsyncEngine:
         connect_args={
             "timeout": 10,
             "command_timeout": 60,
-            "server_settings": {"application_name": "tailrace", "timezone": "UTC"} | _patience(database),
+            "server_settings": {"application_name": "tailrace", "timezone": "UTC"} | own,
         },
     )
-
-
-def _patience(database: Database) -> dict[str, str]:
-    """A worker that vanishes in mid-transaction, behind a link that nobody closes, must not keep its rows locked.
-    A pooler would refuse the parameter: beside one, set it for the role.
-    """
-    return {} if database.direct_url else {"idle_in_transaction_session_timeout": "15s"}
 
 
 @asynccontextmanager
@@ -83,7 +91,7 @@ def is_unstorable(error: DBAPIError) -> bool:
     """Whether it is the data that the database refuses: the same row will never go in."""
     state = getattr(error.orig, "sqlstate", None) or ""
     cause = error.orig.__cause__ if error.orig else None
-    return state[:2] in ("22", "23") or isinstance(cause, ValueError)
+    return state[:2] in ("22", "23", "54") or isinstance(cause, ValueError)
 
 
 async def until_available(operation: Callable[[], Awaitable[T]], what: str) -> T:
@@ -98,7 +106,15 @@ async def until_available(operation: Callable[[], Awaitable[T]], what: str) -> T
             await asyncio.sleep(AFTER_ERROR)
 
 
+def is_locked_out(error: DBAPIError) -> bool:
+    """Whether a lock was not to be had in time."""
+    return getattr(error.orig, "sqlstate", None) == "55P03"
+
+
 AFTER_ERROR = 0.5
+UPKEEP_CONNECTIONS = 4
+LOCK_TIMEOUT = "500ms"
+NO_LONG_IDLING = {"idle_in_transaction_session_timeout": "15s"}
 
 LOST_CONNECTION = (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg and the pool raise when the server goes away; the last of them where it goes in mid-protocol."""

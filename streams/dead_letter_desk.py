@@ -34,7 +34,7 @@ class DeadLetterDesk:
         await asyncio.gather(*self._publishing, return_exceptions=True)
 
     async def _publish(self, delivery: Delivery, reason: str, error: BaseException | None) -> None:
-        await self._dead_letters.publish(delivery.record, reason, error=error)
+        await self._dead_letters.publish(delivery.record, reason, error=error, wanted=lambda: delivery.live)
         self._watermark.finish(delivery, "dead")
 
     def _ended(self, publishing: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import traceback
 import uuid
+from collections.abc import Callable
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -76,11 +77,19 @@ class DeadLetters:
         self._producer = producer
         self._clock = clock
 
-    async def publish(self, record: Record, reason: str, error: BaseException | None = None) -> None:
-        """For what cannot be identified: returns when the broker has it, however long that takes."""
+    async def publish(
+        self,
+        record: Record,
+        reason: str,
+        error: BaseException | None = None,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """For what cannot be identified: returns when the broker has it, however long that takes, or when it is no
+        longer wanted because the record is somebody else's now.
+        """
         topic = dead_letter_topic(record.topic)
         headers = dead_letter_headers(record, reason, rfc3339(self._clock.now()), error=error)
-        while True:
+        while wanted():
             try:
                 sent = await self._producer.send(
                     full_name(self._kafka, topic),

@@ -5,13 +5,14 @@ again at the start.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
 from streams.gate import Gate
+from streams.health import Progress
 from streams.lanes import Lane
 from streams.pipeline import Pipeline
 from streams.records import Delivery
@@ -19,6 +20,9 @@ from streams.runs import Run
 
 LOOK_AGAIN = 0.25
 """Seconds after which pauses, lost partitions and starved queues are looked at without being told."""
+
+STOPPING = 2.0
+"""Seconds, while stopping, for the database to take something back, and for a run to heed its end."""
 
 BUSY_RATE = 1000
 BUSY_PACE = 0.01
@@ -32,14 +36,12 @@ MOST_UNRECORDED = 1000
 log = structlog.get_logger(__name__)
 
 Paused = Callable[[], frozenset[str]]
-Ended = Callable[[str, str], Awaitable[None]]
 
 
 class Dispatcher:
     """``limits``: runs at once of each queue that is served; ``total``: of all together.
 
     A queue whose every run has been kept out by others' for 5 s gets one beyond ``total``, so none starves.
-    ``ended`` is told queue and state of each run that was recorded.
     """
 
     def __init__(
@@ -49,14 +51,14 @@ class Dispatcher:
         total: int,
         limits: Mapping[str, int],
         paused: Paused,
-        ended: Ended,
+        progress: Progress,
     ) -> None:
         self._pipeline = pipeline
         self._claims = Gate(priorities)
         self._starts = Gate(priorities)
         self._total = total
         self._paused = paused
-        self._ended_run = ended
+        self._progress = progress
         self._lanes = {queue: Lane(queue, limit) for queue, limit in limits.items()}
         self._runs: dict[asyncio.Task[None], Run] = {}
         self._changed = asyncio.Event()
@@ -71,7 +73,9 @@ class Dispatcher:
         self._changed.set()
 
     def partitions_lost(self) -> None:
-        """Some deliveries are no longer live: give back what was claimed of them and has not started."""
+        """Some deliveries are no longer live: forget those that wait, give back those that are claimed."""
+        for lane in self._lanes.values():
+            lane.forget_lost()
         self._changed.set()
 
     async def run(self) -> None:
@@ -80,11 +84,12 @@ class Dispatcher:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), LOOK_AGAIN)
             self._changed.clear()
-            await self._give_back_what_may_not_start()
+            self._progress.beat()
             await self._pace()
             if batch := self._next_batch():
                 self._claiming = asyncio.create_task(self._claim(batch), name="claim")
                 await asyncio.shield(self._claiming)
+            await self._give_back_what_may_not_start()
             self._start_ready()
 
     async def finish(self, within: timedelta) -> None:
@@ -96,14 +101,23 @@ class Dispatcher:
         if self._claiming:
             await asyncio.wait([self._claiming], timeout=within.total_seconds())
             self._claiming.cancel()
-        await self._give_back([run for lane in self._lanes.values() for run in lane.ready])
+        await self._give_back_soon([run for lane in self._lanes.values() for run in lane.ready])
         if self._runs:
             await asyncio.wait(self._runs, timeout=max(0, deadline - asyncio.get_running_loop().time()))
         late = dict(self._runs)
         for task in late:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        await self._give_back([run for task, run in late.items() if task.cancelled()])
+        if late:
+            await asyncio.wait(late, timeout=STOPPING)
+        await self._give_back_soon(list(late.values()))
+
+    async def _give_back_soon(self, runs: Sequence[Run]) -> None:
+        """While stopping: what cannot be given back now, because the database is away, is found by its lease."""
+        try:
+            async with asyncio.timeout(STOPPING):
+                await self._give_back(runs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, we stop
+            log.warning("not given back: the leases must run out", runs=len(runs), error=repr(error))
 
     def _next_batch(self) -> list[Delivery]:
         """What can start soon. The queues share the batch by priority, too: with short runs, claiming is what takes
@@ -149,7 +163,7 @@ class Dispatcher:
         while lanes := self._lanes_that_may_start(now):
             lane = self._lanes[self._starts.next(lanes)]
             run = lane.start(now)
-            task = asyncio.create_task(self._run(run), name=f"run {run.task.name} {run.command.id}")
+            task = asyncio.create_task(self._run(run))
             self._runs[task] = run
             self._performing += 1
             task.add_done_callback(self._ended)
@@ -160,17 +174,18 @@ class Dispatcher:
         return [lane.queue for lane in self._lanes.values() if lane.may_start and lane.is_starved(now)]
 
     async def _run(self, run: Run) -> None:
-        state = await self._pipeline.run(run, self._performed)
-        await self._ended_run(run.received.order.queue, state)
+        await self._pipeline.run(run, self._performed)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._runs.pop(task)
         if not run.performed:
             self._performed(run)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("run could not be recorded; the ledger has it", error=repr(error), run=task.get_name())
+        elif len(self._runs) + 1 >= MOST_UNRECORDED:
+            self._start_ready()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error and not self._stopping:  # while stopping, what was not recorded is given back
+            log.error("run could not be recorded; the ledger has it", error=repr(error), run=str(run.command.id))
             self._pipeline.leave_to_ledger(run)
-        self._start_ready()
 
     def _performed(self, run: Run) -> None:
         """Its place is free again."""

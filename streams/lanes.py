@@ -67,6 +67,10 @@ class Lane:
             self.rate = (self.rate + self._starts / passed) / 2
             self._starts, self._measured_at = 0, now
 
+    def forget_lost(self) -> None:
+        """Drop what waits of partitions that are gone."""
+        self.waiting = deque(delivery for delivery in self.waiting if delivery.live)
+
     @property
     def soon(self) -> int:
         """How many start in the time that a claim is made ahead."""

@@ -97,15 +97,25 @@ HOLD = text("""
        FOR UPDATE
 """)
 
-# Keep what runs. Rows that have been taken over or recorded are not touched.
+# Keep what runs. Rows that have been taken over or recorded are not touched. A row that its own transaction has locked
+# is passed over, or one effect that waits would cost all others their leases; the sweeper passes it over, too.
+# A lapsed lease of a keyed run is not revived: another may have its place by now.
 RENEW = text("""
+    WITH mine AS MATERIALIZED (
+        SELECT run.caused_at, run.id
+          FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:attempts AS int[]),
+                      CAST(:takeovers AS int[]))
+               AS want (id, caused_at, attempt, takeovers)
+          JOIN tailrace.task_runs AS run USING (caused_at, id)
+         WHERE run.attempt = want.attempt AND run.takeovers = want.takeovers AND run.worker = :worker
+           AND run.state = 'running'
+           AND (run.concurrency_key IS NULL OR run.lease_until > clock_timestamp())
+         ORDER BY run.id
+           FOR UPDATE OF run SKIP LOCKED)
     UPDATE tailrace.task_runs AS run
        SET lease_until = clock_timestamp() + CAST(:lease AS interval)
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:attempts AS int[]),
-                  CAST(:takeovers AS int[]))
-           AS mine (id, caused_at, attempt, takeovers)
-     WHERE run.caused_at = mine.caused_at AND run.id = mine.id AND run.attempt = mine.attempt
-       AND run.takeovers = mine.takeovers AND run.worker = :worker AND run.state = 'running'
+      FROM mine
+     WHERE run.caused_at = mine.caused_at AND run.id = mine.id
     RETURNING run.id
 """)
 

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import structlog
 
+from streams.cancellation import is_cancelled
 from streams.claims import MAX_TAKEOVERS, LostClaim
 from streams.runs import Run
 from streams.task import Context, Dead, Outcome, Retry, TryAgain
@@ -26,6 +27,10 @@ async def perform(run: Run, context: Context) -> Outcome:
     try:
         async with asyncio.timeout(run.task.timeout.total_seconds()) as limit:
             return await run.task.handler(args, context)
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        return Retry("something that it waited for was cancelled", error=error)
     except LostClaim:
         raise
     except TryAgain as error:
@@ -33,6 +38,8 @@ async def perform(run: Run, context: Context) -> Outcome:
     except run.task.permanent as error:
         return Dead(repr(error), error=error)
     except Exception as error:
+        if is_cancelled():  # the worker stops, and a driver has its own word for that
+            raise asyncio.CancelledError from error
         if limit.expired():
             return Retry(f"not done within {run.task.timeout.total_seconds():.0f} s", error=error)
         log.exception("task failed", task=run.task.name, run=str(run.command.id))

@@ -1,6 +1,7 @@
 """The life of one command, as named steps: decode, claim, perform, record, acknowledge, measure."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,6 +10,7 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy.exc import DBAPIError
 
 from schemas.commands import Command
+from schemas.topics import QUEUE_BY_TOPIC
 from streams.claims import Answer, Busy, Claim, Finished, LiveUntil, LostClaim
 from streams.clock import Clock
 from streams.db import is_unstorable, until_available
@@ -23,6 +25,7 @@ from streams.runs import Received, Run
 from streams.task import Context, Task
 from streams.watermark import Watermark
 
+Ended = Callable[[str, str], Awaitable[None]]
 ContextFactory = Callable[[Command, Claim], Context]
 
 LONG_RUN = timedelta(seconds=10)
@@ -44,7 +47,9 @@ class Pipeline:
         context: ContextFactory,
         metrics: Metrics,
         clock: Clock,
+        ended: Ended,
     ) -> None:
+        """``ended`` is told queue and state of each command that has come to an end."""
         self._tasks = tasks
         self._ledger = ledger
         self._recorder = recorder
@@ -53,8 +58,10 @@ class Pipeline:
         self._context = context
         self._metrics = metrics
         self._clock = clock
+        self._ended = ended
+        self._log = log.bind()
         self._watches: dict[str, Observed] = {}
-        self.held: dict[Claim, Run] = {}
+        self.held: set[Run] = set()
         """What this worker has claimed and not recorded yet, started or not."""
 
     async def admit(self, deliveries: Sequence[Delivery]) -> list[Run]:
@@ -76,7 +83,7 @@ class Pipeline:
             if len(accepted) > 1:
                 return [run for found in accepted for run in await self._claim([found])]
             log.exception("command cannot be claimed", run=str(orders[0].command.id))
-            self._desk.take(accepted[0].delivery, f"the ledger cannot store it: {error!r}", error)
+            await self._refuse(accepted[0].delivery, f"the ledger cannot store it: {error!r}", error)
             return []
         return await self._sorted(accepted, answers)
 
@@ -101,8 +108,8 @@ class Pipeline:
             self._watermark.finish(found.delivery, "parked")
         return runs
 
-    async def run(self, run: Run, performed: Callable[[Run], None] = lambda _: None) -> str:
-        """Perform one claimed run, record how it ended and acknowledge it; the state in which it ended.
+    async def run(self, run: Run, performed: Callable[[Run], None] = lambda _: None) -> None:
+        """Perform one claimed run, record how it ended and acknowledge it.
 
         ``performed`` is told of a run that has only to be recorded, together with others, and needs its place
         no more.
@@ -117,15 +124,15 @@ class Pipeline:
             self._metrics.lost_claims.inc()
             state = "duplicate"
         finally:
-            self.held.pop(run.claim, None)
+            self.held.discard(run)
         self._watermark.finish(run.received.delivery, state)
         self._measure(run, state)
-        return state
+        await self._ended(run.received.order.queue, state)
 
     async def give_back(self, runs: Sequence[Run]) -> None:
         """They will not end here: the worker stops, their partition is gone, or their queue is paused."""
         for run in runs:
-            self.held.pop(run.claim, None)
+            self.held.discard(run)
         await until_available(lambda: self._recorder.give_back(runs), "give back")
 
     def leave_to_ledger(self, run: Run) -> None:
@@ -136,24 +143,33 @@ class Pipeline:
     async def renew_leases(self) -> None:
         """Extend the leases of what is claimed here, and acknowledge the offsets of what takes long."""
         now = self._clock.now()
-        for run in self.held.values():
+        for run in self.held:
             if run.started_at and now - run.started_at > LONG_RUN and not run.left_to_ledger:
                 self.leave_to_ledger(run)
         if self.held:
-            await self._ledger.renew(list(self.held))
+            await self._ledger.renew([run.claim for run in self.held])
 
     async def _decode(self, delivery: Delivery) -> Received | None:
         try:
             command = decode_command(delivery.record)
         except Undecodable as error:
-            self._desk.take(delivery, str(error), error)
+            await self._refuse(delivery, str(error), error)
             return None
         task = self._tasks.get(command.task)
         if task is None:
             await until_available(lambda: self._recorder.park_unknown(delivery, command), "park")
             self._watermark.finish(delivery, "parked")
             return None
-        return Received(delivery, command, task)
+        try:
+            return Received.of(delivery, command, task)
+        except Exception as error:  # noqa: BLE001 - the concurrency key is made by the task's own function
+            await self._refuse(delivery, f"no concurrency key can be made of its arguments: {error!r}", error)
+            return None
+
+    async def _refuse(self, delivery: Delivery, reason: str, error: BaseException) -> None:
+        """A dead letter of what never gets to the ledger."""
+        self._desk.take(delivery, reason, error)
+        await self._ended(QUEUE_BY_TOPIC[delivery.record.topic].name, "dead")
 
     async def _is_in_ledger_time(self, received: Received) -> bool:
         """Whether the ledger has a month for it; a dead letter where it has none."""
@@ -163,10 +179,11 @@ class Pipeline:
         reason = _outside(received.command.caused_at, months.first, months.last)
         await until_available(lambda: self._recorder.refuse(received, reason), "refuse")
         self._watermark.finish(received.delivery, "dead")
+        await self._ended(received.order.queue, "dead")
         return False
 
     def _hold(self, run: Run) -> Run:
-        self.held[run.claim] = run
+        self.held.add(run)
         if run.claim.takeovers:
             self._metrics.takeovers.inc()
         return run
@@ -182,7 +199,9 @@ class Pipeline:
         assert run.started_at is not None
         took = (self._clock.now() - run.started_at).total_seconds()
         self._observed(run).run.observe(took)
-        log.info(
+        if not self._log.is_enabled_for(logging.INFO):
+            return
+        self._log.info(
             "run",
             task=run.task.name,
             run=str(run.command.id),

@@ -1,5 +1,6 @@
 """Record how a run ended: effect, ledger row and what follows from it commit together, or not at all."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +12,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.commands import Command
+from streams.cancellation import is_cancelled
 from streams.claiming import park
 from streams.claims import Ending, LiveUntil, LostClaim
 from streams.clock import Clock
 from streams.db import is_passing, until_available
 from streams.dead_letters import DeadLetters
+from streams.effects import OwnEffect
 from streams.ledger import Ledger
 from streams.outbox import OutboxRow, put
 from streams.outcome_batches import OutcomeBatches
@@ -24,7 +27,9 @@ from streams.runs import Received, Run, copy_of
 from streams.task import Dead, Done, Outcome, Retry, Skip, TryAgain
 
 UNKNOWN_TASK_DELAY = timedelta(seconds=60)
-BUSY_DELAY = timedelta(seconds=1)
+SHORTEST_BUSY, LONGEST_BUSY = timedelta(seconds=1), timedelta(seconds=30)
+"""Between these, what finds its concurrency key taken waits by how long it has waited: many for one key are no rush."""
+
 MAX_REASON = 4000
 UNSTORABLE = Dead("its ending could not be stored; the worker's log says why")
 
@@ -54,6 +59,8 @@ class Recorder:
             except TryAgain as error:
                 outcome = Retry(str(error), after=error.after, error=error)
             except Exception as error:
+                if is_cancelled():
+                    raise asyncio.CancelledError from error
                 log.exception("ending could not be stored", task=run.task.name, run=str(run.command.id))
                 if outcome == UNSTORABLE:
                     raise
@@ -66,11 +73,13 @@ class Recorder:
             ending = self._ending(run, outcome)
             await self.batches.record(run.claim, ending)
             return ending.state
-        return await until_available(partial(self._commit, run, outcome), f"record {run.task.name}")
+        effect = outcome.effect if isinstance(outcome, Done | Skip) else None
+        own = OwnEffect(effect) if effect else None
+        return await until_available(partial(self._commit, run, outcome, own), f"record {run.task.name}")
 
-    async def _commit(self, run: Run, outcome: Outcome) -> str:
+    async def _commit(self, run: Run, outcome: Outcome, own: OwnEffect | None) -> str:
         async with self.engine.begin() as connection:
-            added = await outcome.effect(connection) if isinstance(outcome, Done | Skip) and outcome.effect else None
+            added = await own.write(connection) if own else None
             ending = self._ending(run, outcome)
             if added:
                 ending = replace(ending, outcome={**(ending.outcome or {}), **added})
@@ -154,7 +163,9 @@ class Recorder:
         """As many run for their concurrency keys as may: look again in a moment, at the same attempt."""
         async with self.engine.begin() as connection:
             for received in busy:
-                due = self.clock.now() + BUSY_DELAY * self.rng.uniform(1, 2)
+                now = self.clock.now()
+                waits = min(max((now - received.command.caused_at) / 8, SHORTEST_BUSY), LONGEST_BUSY)
+                due = now + waits * self.rng.uniform(1, 2)
                 await park(connection, received.order, due)
                 await self._put_at(connection, received.delivery, received.command, "key", LiveUntil(due))
 

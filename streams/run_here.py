@@ -97,7 +97,7 @@ def _received(task: Task, args: Mapping[str, Any]) -> Received:
         headers=command_headers(task.name),
         timestamp=int(now.timestamp() * 1000),
     )
-    return Received(Delivery(record, lambda: None), command, task)
+    return Received.of(Delivery(record, lambda: None), command, task)
 
 
 async def _claim(bench: Bench, received: Received) -> Run:

@@ -1,8 +1,8 @@
 """A run: one attempt of one command, with all that is known of it in this process."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 import msgspec
 
@@ -13,30 +13,41 @@ from streams.outbox import OutboxRow
 from streams.records import Delivery
 from streams.task import Task
 
+LONGEST_KEY = 200
+"""Characters of a concurrency key that stand in the ledger; what is longer is told apart by its hash."""
+
 
 @dataclass(frozen=True)
 class Received:
-    """A command that was decoded, and the task that it names."""
+    """A command that was decoded, the task that it names, and what the ledger is asked for it."""
 
     delivery: Delivery
     command: Command
     task: Task
+    order: Order
 
-    @cached_property
-    def order(self) -> Order:
-        record = self.delivery.record
-        limit = self.task.concurrency.limit if self.task.concurrency else 1
+    @classmethod
+    def of(cls, delivery: Delivery, command: Command, task: Task) -> "Received":
+        """The order follows from the others."""
+        record = delivery.record
         queue = QUEUE_BY_TOPIC[record.topic].name
-        return Order(self.command, queue, record.published_at, record.key, self._concurrency_key(), limit)
+        limit = task.concurrency.limit if task.concurrency else 1
+        order = Order(command, queue, record.published_at, record.key, _concurrency_key(command, task), limit)
+        return cls(delivery, command, task, order)
 
-    def _concurrency_key(self) -> str | None:
-        """None also where the arguments are wrong: the run will say so."""
-        if self.task.concurrency is None:
-            return None
-        try:
-            return self.task.concurrency.key(msgspec.convert(self.command.args, self.task.args_type))
-        except msgspec.ValidationError:
-            return None
+
+def _concurrency_key(command: Command, task: Task) -> str | None:
+    """None also where the arguments are wrong: the run will say so. Raises what the task's own function raises."""
+    if task.concurrency is None:
+        return None
+    try:
+        args = msgspec.convert(command.args, task.args_type)
+    except msgspec.ValidationError:
+        return None
+    key = task.concurrency.key(args)
+    if not isinstance(key, str):
+        raise TypeError(f"{task.name}: the concurrency key must be a text, not {key!r}")
+    return key if len(key) <= LONGEST_KEY else key[:LONGEST_KEY] + hashlib.sha256(key.encode()).hexdigest()
 
 
 @dataclass(eq=False)

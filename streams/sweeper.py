@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.topics import QUEUE_BY_NAME
+from schemas.topics import QUEUE_BY_NAME, QUEUE_BY_TOPIC
 from streams import sweeper_sql as sql
 from streams.metrics import Metrics
 from streams.outbox import WAKE, pack_headers
@@ -75,7 +75,8 @@ class Sweeper:
         began = self._now()
         if began < self._rests_until:
             return []
-        if (await connection.execute(sql.RELAY_IS_BEHIND, {"behind": BEHIND})).scalar_one():
+        asked = {"behind": BEHIND, "topics": list(QUEUE_BY_TOPIC)}
+        if (await connection.execute(sql.RELAY_IS_BEHIND, asked)).scalar_one():
             return []
         marked = await self._mark(connection, sql.MARK_OVERDUE, queues, at_most)
         ended = self._now()

@@ -38,7 +38,8 @@ SINCE = "coalesce(greatest(run.scheduled_for, run.enqueued_at, run.swept_at), ru
 # Whether the relay is behind: what should have been published waits on the outbox then, and copies would too.
 RELAY_IS_BEHIND = text("""
     SELECT EXISTS (SELECT FROM tailrace.outbox
-                    WHERE state = 'pending' AND due_at < now() - CAST(:behind AS interval))
+                    WHERE state = 'pending' AND due_at < now() - CAST(:behind AS interval)
+                      AND topic = ANY(CAST(:topics AS text[])))
 """)
 
 # The commands of what is marked.

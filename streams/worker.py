@@ -1,6 +1,7 @@
 """The whole ``tailrace worker`` process: start, run until told to stop, stop within a deadline."""
 
 import asyncio
+import os
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
@@ -24,6 +25,8 @@ from streams.trending.store import TrendingStore
 from streams.trimming import trim
 from streams.web.health_routes import add_health_routes, start_site
 from streams.web.middleware import new_application
+
+LAST_RESORT = timedelta(seconds=5)
 
 TAKE_NEW = ("router", "dispatcher")
 """Parts that take new work; they end first."""
@@ -62,13 +65,15 @@ async def _serve_health(stopped: asyncio.Event, parts: Parts) -> None:
     try:
         await work_until(stopped, parts)
     finally:
+        deadline = LAST_RESORT + 2 * parts.settings.worker.stop_deadline
+        asyncio.get_running_loop().call_later(deadline.total_seconds(), _end_in_any_case, deadline)
         await runner.cleanup()
 
 
 async def work_until(stopped: asyncio.Event, parts: Parts) -> None:
     """Run every part; the first that ends by itself ends the worker."""
-    await until_available(parts.queue_states.refresh, "read which queues are paused")
-    await until_available(lambda: ensure_defaults(parts.engine, parts.tasks), "add the schedules that come with us")
+    if not await _is_there(_prepare(parts), stopped):
+        return
     running = [asyncio.create_task(part, name=name) for name, part in _parts(parts).items()]
     stopping = asyncio.create_task(stopped.wait(), name="stop")
     crashed = asyncio.create_task(parts.shell.crashed(), name="faust")
@@ -81,6 +86,12 @@ async def work_until(stopped: asyncio.Event, parts: Parts) -> None:
         await _stop(parts, running)
     for task in ended - {stopping}:
         raise WorkerFailed(f"{task.get_name()} has given up: {task.exception() or task.result()}")
+
+
+async def _prepare(parts: Parts) -> None:
+    """What must be known and there before the first command is taken."""
+    await until_available(parts.queue_states.refresh, "read which queues are paused")
+    await until_available(lambda: ensure_defaults(parts.engine, parts.tasks), "add the schedules that come with us")
 
 
 async def _is_there(awaited: Coroutine[Any, Any, None], stopped: asyncio.Event) -> bool:
@@ -104,15 +115,26 @@ async def _stop(parts: Parts, running: list[asyncio.Task[Any]]) -> None:
             task.cancel()
     await parts.dispatcher.finish(deadline)
     await parts.desk.close()
-    try:
-        async with asyncio.timeout(deadline.total_seconds()):
-            await parts.shell.stop()
-    except Exception as error:  # noqa: BLE001 - whatever it is, we stop
-        log.warning("not committed: what was done is delivered again, and known to be done", error=repr(error))
+    await _leave_group(parts, deadline)
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     await parts.stall_watch.close()
+
+
+async def _leave_group(parts: Parts, within: timedelta) -> None:
+    """Commit and leave. Not under a timeout's cancellation: Faust's own stop goes on after that, however long."""
+    leaving = asyncio.create_task(parts.shell.stop(), name="leave the group")
+    await asyncio.wait([leaving], timeout=within.total_seconds())
+    error = leaving.exception() if leaving.done() else TimeoutError("Faust did not stop in time")
+    if error:
+        log.warning("not committed: what was done is delivered again, and known to be done", error=repr(error))
+
+
+def _end_in_any_case(deadline: timedelta) -> None:
+    """The last resort, as safe as a kill: a library that never stops must not keep the process."""
+    log.warning("did not stop in time: ending at once", deadline=str(deadline))
+    os._exit(1)
 
 
 def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:

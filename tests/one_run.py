@@ -126,7 +126,7 @@ def _received(task: Task, args: object, cause: str, attempt: int) -> Received:
     command = Command(id=run_id, task=task.name, args=names, caused_at=NOON, cause=identity, attempt=attempt)
     topic, value = QUEUE_BY_NAME[task.queue].topic, msgspec.json.encode(command)
     record = Record(topic, 0, 0, None, value, [], int(NOON.timestamp() * 1000))
-    return Received(Delivery(record, lambda: None), command, task)
+    return Received.of(Delivery(record, lambda: None), command, task)
 
 
 @asynccontextmanager
