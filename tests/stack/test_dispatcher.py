@@ -3,42 +3,23 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.commands import Command, command_id
-from schemas.envelope import Identity
 from schemas.topics import QUEUES
 from streams import pipeline
 from streams.durations import parse_duration
 from streams.queue_states import pause, resume
 from streams.settings import Settings
-from streams.submission import Submission, submit
 from streams.task import Concurrency, Context, Done, Outcome, RetryPolicy, Task, TryAgain, task
 from tests.events import runs, states
 from tests.greeting import Greeting, ended
+from tests.orders import order, with_worker
 from tests.waiting import eventually
 from tests.workers import running_worker
-
-
-async def order(engine: AsyncEngine, wanted: Task, *numbers: int) -> None:
-    """Put a command of the task on its queue for each number."""
-    async with engine.begin() as connection:
-        for number in numbers:
-            cause = Identity("/test", wanted.name, str(number))
-            command = Command(
-                id=command_id(cause, wanted.name), task=wanted.name, args={"user_id": number},
-                caused_at=datetime.now(UTC), cause=cause,
-            )  # fmt: skip
-            await submit(connection, Submission(command, wanted.queue, key=str(number).encode()))
-
-
-def with_worker(settings: Settings, **changes: Any) -> Settings:
-    return settings.model_copy(update={"worker": settings.worker.model_copy(update=changes)})
 
 
 def one_task_a_queue(started: list[str], may_start: asyncio.Event) -> list[Task]:
