@@ -16,12 +16,14 @@ async def order(engine: AsyncEngine, wanted: Task, *numbers: int) -> None:
     """Put a command of the task on its queue for each number."""
     async with engine.begin() as connection:
         for number in numbers:
-            cause = Identity("/test", wanted.name, str(number))
-            command = Command(
-                id=command_id(cause, wanted.name), task=wanted.name, args={"user_id": number},
-                caused_at=datetime.now(UTC), cause=cause,
-            )  # fmt: skip
-            await submit(connection, Submission(command, wanted.queue, key=str(number).encode()))
+            await submit(connection, Submission(command_for(wanted, number), wanted.queue, key=str(number).encode()))
+
+
+def command_for(wanted: Task, number: int) -> Command:
+    """The task's command with this number for its argument, caused just now."""
+    cause, now = Identity("/test", wanted.name, str(number)), datetime.now(UTC)
+    run_id = command_id(cause, wanted.name)
+    return Command(id=run_id, task=wanted.name, args={"user_id": number}, caused_at=now, cause=cause)
 
 
 def with_worker(settings: Settings, **changes: Any) -> Settings:

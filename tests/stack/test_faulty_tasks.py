@@ -7,12 +7,15 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from streams.claims import Claim, Order
 from streams.durations import parse_duration
+from streams.ledger import Ledger
 from streams.settings import Settings
-from streams.task import Concurrency, Context, Done, Outcome, RetryPolicy, task
+from streams.submission import publish_command
+from streams.task import Concurrency, Context, Dead, Done, Outcome, RetryPolicy, task
 from tests.events import records_of, runs, states
 from tests.greeting import Greeting, ended
-from tests.orders import order, with_worker
+from tests.orders import command_for, order, with_worker
 from tests.tcp_link import link_to
 from tests.waiting import eventually
 from tests.workers import running_worker
@@ -138,3 +141,43 @@ async def test_a_worker_stops_in_time_while_the_database_is_away(settings: Setti
         async with asyncio.timeout(60), running_worker(changed, [wait_for_ever]):
             await eventually(lambda: _running(engine, 3))
             await link.cut()
+
+
+async def test_a_claim_refused_by_a_live_lease_runs_when_the_leases_owner_has_died(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    lost = Ledger(engine, "lost", parse_duration("2s"))
+    command = command_for(do_nothing, 1)
+
+    async with running_worker(settings, [do_nothing]) as parts:
+        (claim,) = await lost.claim([Order(command, "users", command.caused_at)])
+        async with engine.begin() as connection:
+            await publish_command(connection, command, "users", None, None, why="test")
+        refused = await eventually(lambda: _parked(parts.metrics.registry))
+        await eventually(lambda: ended(engine, 1), what="it runs when the lease is over")
+
+    assert isinstance(claim, Claim)
+    assert refused
+    (run,) = await runs(engine)
+    assert (run.state, run.takeovers) == ("done", 1)
+
+
+def _parked(registry: Any) -> float:
+    return float(registry.get_sample_value("tailrace_ended_total", {"topic": "queue.users", "state": "parked"}) or 0)
+
+
+async def test_many_dead_runs_in_a_row_pause_their_queue_and_readiness_says_so(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    @task(queue="users")
+    async def die(args: Greeting, ctx: Context) -> Outcome:
+        return Dead("never")
+
+    async with running_worker(with_worker(settings, pause_after_dead=3, concurrency=1), [die]) as parts:
+        await order(engine, die, *range(30))
+        problem = await eventually(lambda: parts.health.problems().get("queues"))
+        paused = parts.queue_states.paused
+
+    assert paused == {"users"}
+    assert "tailrace queue resume users" in (problem or "")
+    assert (await states(engine))["dead"] < 30
