@@ -32,6 +32,9 @@ LOCKED = ROOT / "requirements.lock"
 PROJECT = ROOT / "pyproject.toml"
 STAMP = VENV / "installed-for"
 UV = "uv==0.13.9"
+ALL_TESTS = ["--numprocesses=2", "--dist=loadfile"]
+"""Most of them wait for servers, so two at once, each with servers of its own."""
+
 GATE = {
     "ruff format": ["ruff", "format", "--check", "."],
     "ruff check": ["ruff", "check", "."],
@@ -143,7 +146,7 @@ def run_gate(arguments: list[str]) -> int:
     """Format, lint, types, tests. All of them always, so that one run tells everything; pytest has the last word."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TAILRACE_")}
     failures = [name for name, command in GATE.items() if not passes(name, command, environment)]
-    tests = [*in_venv("pytest"), *arguments]
+    tests = [*in_venv("pytest"), *(arguments or ALL_TESTS)]
     os.chdir(ROOT)
     if not failures:
         return become(tests, environment)
