@@ -129,12 +129,12 @@ class Dispatcher:
             lane.claiming = 0
             lane.measure(now)
         ready, soon = sum(len(lane.ready) for lane in lanes), sum(lane.soon for lane in lanes)
-        if ready >= max(room, soon // 2):  # enough; but no queue waits only because others have something ready
-            lanes = [lane for lane in lanes if not lane.ready]
+        wanted = min(LARGEST_CLAIM, max(room, soon) - ready) if ready < max(room, soon // 2, 1) else 0
         batch: list[Delivery] = []
-        wanted = min(LARGEST_CLAIM, max(len(lanes), max(room, soon) - ready))
         while len(batch) < wanted and (queues := [lane.queue for lane in lanes if lane.may_claim(room)]):
-            batch.append(self._lanes[self._claims.next(queues)].claim())
+            batch.append(self._lanes[self._claims.next(queues)].claim(now))
+        # Where long runs fill every place nothing is wanted; a queue with nothing ready could not even be starved.
+        batch += [lane.claim(now) for lane in lanes if lane.is_left_out(now) and lane.may_claim(room)]
         return batch
 
     async def _pace(self) -> None:

@@ -6,8 +6,8 @@ next. Source: C. Waldspurger, W. Weihl, "Stride Scheduling", MIT/LCS/TM-528, 199
 
 from collections.abc import Collection, Mapping
 
-CREDIT = 1.0
-"""How far behind the others a queue may stay while it has nothing ready: as many starts as its priority."""
+CREDIT = 2.0
+"""How far behind the others a queue may stay while it has nothing ready: twice as many starts as its priority."""
 
 
 class Gate:

@@ -9,8 +9,14 @@ from streams.runs import Run
 
 AHEAD = 0.1
 """Seconds of work that are claimed before it can start: enough to hide the claim's round trip."""
-MEASURED_OVER = 0.05
+MEASURED_OVER = 0.25
+"""Seconds: longer than the bursts that claims make of the starts."""
+
+SLACK = 4
+"""How many times what it starts soon a queue may have claimed: a slow moment must not cost it its share."""
+
 STARVED_AFTER = 5.0
+LEFT_OUT_AFTER = 0.5
 
 
 @dataclass
@@ -25,6 +31,7 @@ class Lane:
     running: int = 0
     rate: float = 0.0
     kept_out_since: float = 0.0
+    _claimed_at: float = 0.0
     _starts: int = 0
     _measured_at: float = 0.0
 
@@ -82,9 +89,14 @@ class Lane:
             self.waiting.popleft()
         if not self.waiting:
             return False
-        return len(self.ready) + self.claiming < max(1, min(room, self.limit - self.running), 2 * self.soon)
+        return len(self.ready) + self.claiming < max(1, min(room, self.limit - self.running), SLACK * self.soon)
 
-    def claim(self) -> Delivery:
+    def is_left_out(self, now: float) -> bool:
+        """Whether nothing of it was claimed for long, and nothing is ready."""
+        return not self.ready and not self.claiming and now - self._claimed_at > LEFT_OUT_AFTER
+
+    def claim(self, now: float) -> Delivery:
         """The delivery that is next, to be claimed now."""
         self.claiming += 1
+        self._claimed_at = now
         return self.waiting.popleft()

@@ -43,6 +43,6 @@ def test_whatever_was_ready_before_no_queue_starves(before: list[set[str]]) -> N
     for ready in before:
         gate.next(ready)
 
-    turns = 2 * sum(PRIORITIES.values())
+    turns = 4 * sum(PRIORITIES.values())
 
     assert set(shares(gate, list(PRIORITIES), turns + sum(PRIORITIES.values()))) == set(PRIORITIES)
