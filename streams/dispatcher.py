@@ -82,7 +82,8 @@ class Dispatcher:
         """Claim and start, until cancelled; a batch that is being claimed then is still dealt with."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), LOOK_AGAIN)
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await self._changed.wait()
             self._changed.clear()
             self._progress.beat()
             await self._pace()

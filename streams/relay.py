@@ -96,7 +96,8 @@ class Relay:
             while not await self._publish_due(lead, producer):
                 self._progress.beat()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), IDLE_POLL.total_seconds())
+                    async with asyncio.timeout(IDLE_POLL.total_seconds()):
+                        await self._woken.wait()
                 self._woken.clear()
         finally:
             await lead.execute(sql.SET_IDLE, False)

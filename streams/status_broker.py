@@ -37,7 +37,8 @@ async def check_broker(settings: Settings) -> tuple[str | None, dict[str, Any]]:
         return _cannot(kafka, error), facts
     finally:
         with suppress(TimeoutError):
-            await asyncio.wait_for(admin.close(), CLOSING)
+            async with asyncio.timeout(CLOSING):
+                await admin.close()
 
 
 def _cannot(kafka: Kafka, error: Exception) -> str:

@@ -177,6 +177,16 @@ def _sleeps(tree: ast.Module) -> Iterator[ast.Call]:
             yield call
 
 
+def test_no_cancellation_is_swallowed_by_wait_for(sources: list[Source]) -> None:
+    """Before Python 3.12 it drops one that comes in the moment when what it waits for is there: the loop goes on."""
+    _report(
+        source.at(call, "use `async with asyncio.timeout(...)`: wait_for swallows cancellations in Python 3.11")
+        for source in _ours(sources)
+        for call in ast.walk(source.tree)
+        if isinstance(call, ast.Call) and _called(call) == "asyncio.wait_for"
+    )
+
+
 def test_no_test_is_skipped_without_a_reason(sources: list[Source]) -> None:
     _report(
         source.at(node, "say why: `reason=` for a mark, a text for pytest.skip")

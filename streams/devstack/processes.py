@@ -85,7 +85,8 @@ class Child:
             return
         self._process.send_signal(self.program.stop_signal)
         try:
-            await asyncio.wait_for(self._process.wait(), grace.total_seconds())
+            async with asyncio.timeout(grace.total_seconds()):
+                await self._process.wait()
         except TimeoutError:
             await self.kill()
 

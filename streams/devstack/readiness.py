@@ -35,7 +35,8 @@ async def until_ready(child: Child, ready: Callable[[], Awaitable[bool]], deadli
 
 async def _in_time(ready: Callable[[], Awaitable[bool]]) -> bool:
     try:
-        return await asyncio.wait_for(ready(), STEP.total_seconds())
+        async with asyncio.timeout(STEP.total_seconds()):
+            return await ready()
     except TimeoutError:
         return False
 

@@ -140,7 +140,8 @@ class Traffic:
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _photo(self) -> str:
         """The key of a photo that is in its place: before the row that names it."""
