@@ -15,7 +15,8 @@ from schemas.commands import Command, command_id
 from schemas.envelope import Identity
 from schemas.topics import QUEUE_BY_NAME, TOPIC_BY_NAME
 from streams.kafka_client import full_name, producer_for
-from streams.settings import Kafka, Settings
+from streams.setting_groups import Kafka
+from streams.settings import Settings
 from streams.submission import command_headers
 
 TOPIC = TOPIC_BY_NAME[QUEUE_BY_NAME[QUEUE].topic]

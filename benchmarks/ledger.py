@@ -36,7 +36,8 @@ from streams.ledger import Ledger
 from streams.log import configure_logging
 from streams.metrics import Metrics
 from streams.migrations.run import migrate
-from streams.settings import Log, Settings
+from streams.setting_groups import Log
+from streams.settings import Settings
 from streams.sweeper import Sweeper
 
 BATCH = 500

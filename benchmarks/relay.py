@@ -33,7 +33,8 @@ from streams.metrics import Metrics
 from streams.migrations.run import migrate
 from streams.outbox import OutboxRow, put
 from streams.relay import IDLE_AFTER, Relay
-from streams.settings import Log, Settings
+from streams.setting_groups import Log
+from streams.settings import Settings
 from streams.topics import create_topics
 
 TOPIC = "queue.emails"

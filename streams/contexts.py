@@ -3,8 +3,8 @@
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.backend import backend_tables
 from schemas.commands import Command
+from streams.backend_presence import backend_of
 from streams.claims import Claim
 from streams.clock import Clock
 from streams.mail.mailer import Mailer
@@ -18,7 +18,7 @@ def context_factory(
     settings: Settings, engine: AsyncEngine, mailer: Mailer, renderer: Renderer, clock: Clock
 ) -> ContextFactory:
     """Makes of a command and its claim what a task may use."""
-    backend = backend_tables(settings.backend.db_schema, settings.backend.tables, settings.backend.columns)
+    backend = backend_of(settings.backend)
     log = structlog.get_logger("agents").bind()
 
     def context(command: Command, claim: Claim) -> Context:

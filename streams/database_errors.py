@@ -6,7 +6,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from streams.settings import Database
+from streams.setting_groups import Database
 
 DATABASE_ERRORS = (
     DBAPIError,

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from streams.cancellation import is_cancelled
 from streams.database_errors import DATABASE_ERRORS, explain
 from streams.db import autocommit
-from streams.settings import Database
+from streams.setting_groups import Database
 
 PROBE_EVERY = timedelta(seconds=2)
 PROBE_TIMEOUT = 5

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from streams.cancellation import is_cancelled
-from streams.settings import Database
+from streams.setting_groups import Database
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from streams.dead_letter import Place
 from streams.dead_letter_filter import Filter, Seen
 from streams.dead_letter_topics import open_dead_letters
 from streams.runs_listing import Facts
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 
 PATIENCE = 5
 """Seconds to look for it, newest letters first."""

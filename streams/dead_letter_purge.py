@@ -11,7 +11,7 @@ from streams.dead_letter_marks import Partition, drop_marks_below, first_unmarke
 from streams.dead_letter_topics import DeadLetterTopics
 from streams.kafka_client import full_name
 from streams.partition_spans import admin_client
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 from streams.trimming import delete_below
 
 

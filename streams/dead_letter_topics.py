@@ -16,7 +16,7 @@ from streams.dead_letter_filter import Filter, Seen, WrongLetter
 from streams.dead_letter_marks import Partition, count_marks, forget_marks, marks_between, newest_marks
 from streams.kafka_client import full_name, logical_name
 from streams.partition_spans import Span, admin_client, partition_spans, reading_client
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 
 FIRST_WINDOW = 500
 """Letters that a search for the newest looks at first; it goes back by twice as many each time, up to the last."""

@@ -14,7 +14,7 @@ from streams.clock import Clock
 from streams.kafka_client import RenewedProducer, full_name
 from streams.outbox import OutboxRow
 from streams.records import Record
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 
 AFTER_ERROR = 1.0
 PREFIX = "tailrace-"

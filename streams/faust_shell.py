@@ -14,7 +14,7 @@ from faust.types import TP
 
 from streams.kafka_client import full_name, logical_name, worker_group
 from streams.records import Delivery, Record
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 from streams.watermark import Place, Watermark
 
 Put = Callable[[Delivery], None]

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 
 AFTER_ERROR = 1.0
 

@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from streams.settings import Log
+from streams.setting_groups import Log
 
 QUIET = ("aiokafka", "faust", "mode", "aiohttp.access", "alembic", "asyncio")
 

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.kafka_client import client_options
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 
 
 @dataclass(frozen=True)

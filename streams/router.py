@@ -14,7 +14,7 @@ from streams.dead_letter_desk import DeadLetterDesk
 from streams.decoding import Event, Undecodable, decode_event
 from streams.kafka_client import RenewedProducer, full_name
 from streams.records import Delivery
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 from streams.submission import command_headers
 from streams.task import Task
 from streams.watermark import Watermark

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.topics import QUEUE_BY_NAME
 from streams.clock import Clock
 from streams.kafka_client import client_options, full_name
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 from streams.watermark import Place, Watermark
 
 STALLED_AFTER = timedelta(seconds=20)

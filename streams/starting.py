@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from streams.database_errors import DATABASE_ERRORS, explain
 from streams.migrations import NEWEST
 from streams.schema_check import schema_problem, schema_version
-from streams.settings import Database, Settings
+from streams.setting_groups import Database
+from streams.settings import Settings
 from streams.topics import missing_topics
 
 log = structlog.get_logger(__name__)

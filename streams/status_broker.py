@@ -10,7 +10,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionEr
 
 from schemas.topics import QUEUES, TOPICS, dead_letter_topic
 from streams.kafka_client import client_options, full_name, logical_name, trending_group, worker_group
-from streams.settings import Kafka, Settings
+from streams.setting_groups import Kafka
+from streams.settings import Settings
 
 WORKER_TOPICS = ("user.created", "post.uploaded", *(queue.topic for queue in QUEUES))
 TRENDING_TOPICS = ("post.uploaded", "post.tagged")

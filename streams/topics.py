@@ -8,7 +8,8 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import DEAD_LETTER_SUFFIX, TOPICS, Topic
 from streams.kafka_client import MAX_REQUEST_BYTES, client_options, full_name
-from streams.settings import Kafka, Settings
+from streams.setting_groups import Kafka
+from streams.settings import Settings
 
 
 async def create_topics(settings: Settings) -> list[str]:

@@ -12,7 +12,8 @@ from streams.db import direct_connection
 from streams.kafka_client import full_name, logical_name, worker_group
 from streams.metrics import Metrics
 from streams.partition_spans import Spans, admin_client, partition_spans, reading_client
-from streams.settings import Kafka, Settings
+from streams.setting_groups import Kafka
+from streams.settings import Settings
 
 AT_LEAST = 1_000
 """Records of a partition that are worth a request."""

@@ -14,7 +14,8 @@ from streams.db import engine_for
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.log import configure_logging
 from streams.migrations.run import migrate
-from streams.settings import Log, Settings
+from streams.setting_groups import Log
+from streams.settings import Settings
 
 TEMPLATE = "migrated"
 

@@ -16,7 +16,8 @@ from streams.db import engine_for
 from streams.log import configure_logging
 from streams.metrics import Metrics
 from streams.schedules import store
-from streams.settings import Log, Settings
+from streams.setting_groups import Log
+from streams.settings import Settings
 from tests.crash_database import FAKE_CLOCK, RESET
 from tests.crash_process import owned_tasks
 from tests.crash_tasks import TASKS

@@ -12,7 +12,7 @@ from streams.metrics import Metrics
 from streams.schedules import store
 from streams.schedules.schedule import Schedule
 from streams.schedules.timer import Timer
-from streams.settings import Schedules
+from streams.setting_groups import Schedules
 from streams.task import Context, Done, Outcome, task
 
 GRACE = timedelta(minutes=1)

@@ -4,7 +4,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.topics import TOPIC_BY_NAME
 from streams.kafka_client import full_name
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 
 
 class GroupOffsets:

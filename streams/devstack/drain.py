@@ -14,7 +14,7 @@ from streams.devstack import up_sql
 from streams.devstack.news import MAIL, PHOTO
 from streams.devstack.sample.traffic import Emitted
 from streams.kafka_client import client_options, full_name
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 
 COUNTED_TOPICS = ("post.uploaded", "post.tagged")
 POLL = timedelta(milliseconds=250)

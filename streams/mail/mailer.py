@@ -18,8 +18,8 @@ from streams.mail.errors import Permanent, Temporary
 from streams.mail.message import compose, message_id
 from streams.mail.smtp import MailServer
 from streams.mail.template import Mail, Templates, Text
-from streams.settings import Smtp
 from streams.task import Dead, Done, Effect, Outcome, Retry, Skip
+from streams.task_settings import Smtp
 
 
 class TakenByAnother(Exception):

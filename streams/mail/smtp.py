@@ -10,7 +10,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from streams.mail.address import sender_address
 from streams.mail.errors import MailError, Permanent, Temporary
-from streams.settings import Smtp
+from streams.task_settings import Smtp
 
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 GOODBYE_SECONDS = 2.0

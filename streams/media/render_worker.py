@@ -14,7 +14,7 @@ from streams.durations import format_duration
 from streams.media.errors import BadMedia, RenderCrashed
 from streams.media.jobs import READY, Job, Reply
 from streams.media.render_process import Limits
-from streams.settings import Media
+from streams.task_settings import Media
 
 START_DEADLINE = timedelta(seconds=20)
 

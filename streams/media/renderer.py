@@ -6,7 +6,7 @@ from datetime import timedelta
 from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
 from streams.media.jobs import Failed, Job, Rendered, Reply
 from streams.media.render_worker import RenderWorker
-from streams.settings import Media
+from streams.task_settings import Media
 
 MAX_JOBS = 500
 """A process that has done so many is replaced: what its libraries leak ends with it."""

@@ -7,7 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 
 from streams.db import engine_for
-from streams.settings import Database
+from streams.setting_groups import Database
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('tailrace.migrate'))"
 

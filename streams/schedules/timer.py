@@ -12,7 +12,7 @@ from streams.health import Progress
 from streams.metrics import Metrics
 from streams.schedules import schedules_sql as sql
 from streams.schedules.tick import TickFailed, tick
-from streams.settings import Schedules
+from streams.setting_groups import Schedules
 from streams.task import Task
 
 LONGEST_WAIT = 1.0

@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.topics import TRENDING_TOPICS
 from streams.kafka_client import client_options, full_name, trending_group
-from streams.settings import Kafka
+from streams.setting_groups import Kafka
 
 SILENT_AFTER = 20.0
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from streams.settings import Http
+from streams.setting_groups import Http
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 

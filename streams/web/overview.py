@@ -13,7 +13,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from streams.database_errors import DATABASE_ERRORS, explain
 from streams.db import autocommit
 from streams.health import Health
-from streams.settings import Database
+from streams.setting_groups import Database
 from streams.web import overview_sql as sql
 from streams.web.answers import json_response
 

@@ -11,7 +11,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.topics import dead_letter_topic
 from streams.kafka_client import MAX_REQUEST_BYTES, client_options, full_name
-from streams.settings import Kafka, Settings
+from streams.setting_groups import Kafka
+from streams.settings import Settings
 from streams.topics import create_topics
 from tests.events import records_of
 from tests.storm import FACT, QUEUE, Storm

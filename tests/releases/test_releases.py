@@ -18,7 +18,7 @@ from streams import migrations
 from streams.db import engine_for
 from streams.devstack.stack import Stack
 from streams.migrations.run import migrate
-from streams.settings import Database
+from streams.setting_groups import Database
 from tests.releases.snapshot import RELEASES, database_dump
 
 RELEASED = sorted(path for path in RELEASES.iterdir() if (path / "schema.sql").exists())

@@ -1,14 +1,21 @@
 """``schemas.tables``, which tells readers of our tables what is in them, is what the migrations make."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import schemas
 from schemas.tables import metadata
 
 Columns = dict[str, dict[str, tuple[str, bool]]]
 
 
 def _written_down() -> Columns:
+    """Of every module of ``schemas``: tables of one field may have a module of their own."""
+    for module in iter_modules(schemas.__path__):
+        import_module(f"schemas.{module.name}")
     return {
         table.name: {column.name: (_kind(column.type), bool(column.nullable)) for column in table.columns}
         for table in metadata.tables.values()

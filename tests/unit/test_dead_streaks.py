@@ -5,7 +5,7 @@ import pytest
 from streams.db import engine_for
 from streams.metrics import Metrics
 from streams.queue_states import DeadStreaks, QueueStates, UnknownQueue, check_queue
-from streams.settings import Database
+from streams.setting_groups import Database
 
 
 def streaks(limit: int) -> DeadStreaks:

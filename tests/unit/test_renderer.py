@@ -14,7 +14,8 @@ from PIL import Image
 
 from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
 from streams.media.renderer import Renderer
-from streams.settings import Media, Settings
+from streams.settings import Settings
+from streams.task_settings import Media
 from tests.pictures import encoded, photo
 from tests.render_processes import processes
 from tests.waiting import eventually

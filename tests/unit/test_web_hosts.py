@@ -5,7 +5,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from streams.metrics import Metrics
-from streams.settings import Http
+from streams.setting_groups import Http
 from streams.web.host_check import only_known_hosts
 from streams.web.middleware import new_application
 
