@@ -13,10 +13,11 @@ from streams.cli_queue import queue
 from streams.cli_runs import runs
 from streams.cli_schedule import schedule
 from streams.cli_status import status
+from streams.cli_trends import trends
 from streams.cli_up import env, up
 from streams.cli_work import enqueue, run
 from streams.durations import format_duration
-from streams.settings import FIELDS, Settings, SettingsError, without_password
+from streams.settings import FIELDS, SECRETS, Settings, SettingsError, without_password
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,34 +113,6 @@ def publish(event_type: str, data: str) -> None:
         sys.exit(f"tailrace publish: {_broker_problem(settings, error)}")
 
 
-@cli.group()
-def trends() -> None:
-    """The trending counts."""
-
-
-@trends.command()
-def restart() -> None:
-    """Begin a new generation of counts at the start of the topics, e.g. after a topic was made anew."""
-    from streams.database_errors import DATABASE_ERRORS, explain
-    from streams.db import engine_for
-    from streams.trending.sql import NEXT_GENERATION
-
-    settings = load_settings()
-
-    async def advance() -> int:
-        engine = engine_for(settings.database)
-        try:
-            async with engine.begin() as connection:
-                return int((await connection.execute(NEXT_GENERATION)).scalar_one())
-        finally:
-            await engine.dispose()
-
-    try:
-        click.echo(f"generation {asyncio.run(advance())} is live; the workers count it from the start of the topics")
-    except DATABASE_ERRORS as error:
-        sys.exit(f"tailrace trends restart: {explain(error, settings.database)}")
-
-
 @cli.command("settings")
 def show_settings() -> None:
     """List every setting with its value; secrets are hidden."""
@@ -147,7 +120,7 @@ def show_settings() -> None:
     for name, (group, field) in FIELDS.items():
         value = getattr(getattr(settings, group), field)
         text = format_duration(value) if isinstance(value, timedelta) else str(value)
-        shown = "***" if field == "password" and value else without_password(text)
+        shown = "***" if name in SECRETS and value else without_password(text)
         click.echo(f"{name}={shown}")
 
 
@@ -179,7 +152,7 @@ def main() -> None:
     cli()
 
 
-for command in (up, env, status, dlq, runs, queue, enqueue, run, schedule):
+for command in (up, env, status, dlq, runs, queue, enqueue, run, schedule, trends):
     cli.add_command(command)
 
 if __name__ == "__main__":

@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from streams import setting_checks as check
 from streams.durations import parse_duration
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(check.checked_positive)]
 DatabaseUrl = Annotated[str, AfterValidator(check.checked_database_url)]
+
+
+IS_SECRET: JsonDict = {"secret": True}
+"""Extra of a field whose value is never shown, nor quoted in an error."""
 
 
 class Group(BaseModel):
@@ -26,7 +31,7 @@ class Kafka(Group):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     username: str | None = None
-    password: str | None = None
+    password: str | None = Field(None, json_schema_extra=IS_SECRET)
     ca_file: Annotated[Path, AfterValidator(check.checked_file)] | None = None
 
     @model_validator(mode="after")
@@ -49,6 +54,12 @@ class Http(Group):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
     public_url: str | None = None
+    token: str | None = Field(
+        None,
+        min_length=16,
+        description="bearer token of programs that may change something",
+        json_schema_extra=IS_SECRET,
+    )
 
 
 class Worker(Group):

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from streams.setting_groups import (
+    IS_SECRET,
     Backend,
     Database,
     Group,
@@ -80,6 +82,20 @@ FIELDS = _fields()
 """Name of the environment variable -> group and field."""
 
 
+def _secrets() -> frozenset[str]:
+    return frozenset(
+        name for name, (group, field) in FIELDS.items() if _info(group, field).json_schema_extra == IS_SECRET
+    )
+
+
+def _info(group: str, field: str) -> FieldInfo:
+    return cast(type[Group], Settings.model_fields[group].annotation).model_fields[field]
+
+
+SECRETS = _secrets()
+"""The variables whose values are never shown."""
+
+
 def _unknown(name: str) -> str:
     nearest = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0)
     return f"{name} is not a setting; the nearest is {nearest[0]}. `tailrace settings` lists them all."
@@ -90,7 +106,7 @@ JSON_OBJECTS = (dict[str, str], dict[str, int])
 
 def _parsed(name: str, value: str) -> Any:
     group, field = FIELDS[name]
-    if cast(type[Group], Settings.model_fields[group].annotation).model_fields[field].annotation not in JSON_OBJECTS:
+    if _info(group, field).annotation not in JSON_OBJECTS:
         return value
     try:
         return json.loads(value)
@@ -106,7 +122,8 @@ def _explained(error: ValidationError) -> Iterator[str]:
             yield f"{PREFIX}{str(problem['loc'][0]).upper()}__...: {message}"
             continue
         place = "__".join(str(part) for part in problem["loc"][:2]).upper()
-        yield f"{PREFIX}{place}={without_password(repr(problem['input']))}: {message}"
+        value = "***" if PREFIX + place in SECRETS else without_password(repr(problem["input"]))
+        yield f"{PREFIX}{place}={value}: {message}"
 
 
 def without_password(address: str) -> str:

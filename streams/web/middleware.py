@@ -66,7 +66,8 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
 def _failure(
     request: web.Request, status: int, message: str, error: web.HTTPException | None = None
 ) -> web.StreamResponse:
-    headers = {"Allow": error.headers["Allow"]} if error and "Allow" in error.headers else None
+    kept = ("Allow", "WWW-Authenticate", "Retry-After")
+    headers = {name: error.headers[name] for name in kept if name in error.headers} if error else None
     if request.path.startswith("/api/"):
         return json_response({"error": message}, status=status, headers=headers)
     return web.Response(text=message + "\n", status=status, headers=headers)

@@ -115,6 +115,14 @@ def test_a_password_never_appears_in_a_message(name: str, value: str) -> None:
     assert "of#signs" not in message
 
 
+def test_a_secret_that_is_wrong_is_not_quoted() -> None:
+    message = _refused(TAILRACE_HTTP__TOKEN="too short")
+
+    assert "TAILRACE_HTTP__TOKEN=***" in message
+    assert "at least 16 characters" in message
+    assert "too short" not in message
+
+
 def test_an_address_without_a_password_is_shown_as_it_is() -> None:
     for address in ("smtp://127.0.0.1:25", "postgresql://app@db:5432/backend", "127.0.0.1:9092"):
         assert without_password(address) == address
