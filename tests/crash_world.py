@@ -117,8 +117,10 @@ class World:
                 self.workers[partition] = self._new_worker(partition)
 
     async def renew(self, partition: int) -> None:
-        """The leases of what the worker holds, also while a run of it is long at work."""
-        await self.workers[partition].renew()
+        """The leases of what the worker holds; nothing where it is frozen."""
+        worker = self.workers[partition]
+        if worker.process.stalled_at is None:
+            await worker.renew()
 
     async def kill(self, partition: int) -> None:
         await self.workers[partition].process.kill()
