@@ -34,6 +34,10 @@ class UserCreated(msgspec.Struct, kw_only=True, frozen=True):
     def natural_id(self) -> str:
         return f"user.created:{self.user_id}"
 
+    @property
+    def occurred_at(self) -> datetime:
+        return self.created_at
+
 
 class PostUploaded(msgspec.Struct, kw_only=True, frozen=True):
     """A post was published, or its picture or video was attached. Key: the author's id.
@@ -62,6 +66,10 @@ class PostUploaded(msgspec.Struct, kw_only=True, frozen=True):
         media = self.image or self.video
         return f"post.uploaded:{self.post_id}" + (f":{media}" if media else "")
 
+    @property
+    def occurred_at(self) -> datetime:
+        return self.created_at
+
 
 class PostTagged(msgspec.Struct, kw_only=True, frozen=True):
     """Tags of a post that its ``post.uploaded`` did not know. Key: the author's id."""
@@ -81,12 +89,62 @@ class PostTagged(msgspec.Struct, kw_only=True, frozen=True):
     def natural_id(self) -> str:
         return f"post.tagged:{self.post_id}:" + ",".join(sorted(self.hashtags))
 
+    @property
+    def occurred_at(self) -> datetime:
+        return self.created_at
 
-Fact = UserCreated | PostUploaded | PostTagged
 
-FACTS: dict[str, type[UserCreated] | type[PostUploaded] | type[PostTagged]] = {
+class UserDeleted(msgspec.Struct, kw_only=True, frozen=True):
+    """A user is gone for good, by a person's will or the backend's. Key: the user's id.
+
+    It says nothing else of the user: what Tailrace keeps of one goes by the id.
+    """
+
+    user_id: Id
+    deleted_at: Instant
+    version: Literal[1] = 1
+
+    @property
+    def key(self) -> Id:
+        return self.user_id
+
+    @property
+    def natural_id(self) -> str:
+        return f"user.deleted:{self.user_id}"
+
+    @property
+    def occurred_at(self) -> datetime:
+        return self.deleted_at
+
+
+class PostDeleted(msgspec.Struct, kw_only=True, frozen=True):
+    """A post is gone. Key: the author's id, so that it comes after the post's other events."""
+
+    post_id: Id
+    author_id: Id
+    deleted_at: Instant
+    version: Literal[1] = 1
+
+    @property
+    def key(self) -> Id:
+        return self.author_id
+
+    @property
+    def natural_id(self) -> str:
+        return f"post.deleted:{self.post_id}"
+
+    @property
+    def occurred_at(self) -> datetime:
+        return self.deleted_at
+
+
+Fact = UserCreated | PostUploaded | PostTagged | UserDeleted | PostDeleted
+
+FACTS: dict[str, type[Fact]] = {
     "user.created": UserCreated,
     "post.uploaded": PostUploaded,
     "post.tagged": PostTagged,
+    "user.deleted": UserDeleted,
+    "post.deleted": PostDeleted,
 }
 """Event type, which is also the topic's name -> its schema."""

@@ -44,7 +44,13 @@ QUEUE_BY_TOPIC = {queue.topic: queue for queue in QUEUES}
 TRENDING_TOPICS = ("post.uploaded", "post.tagged")
 """The topics whose hashtags are counted."""
 
-FACT_KEYS = {"user.created": "user_id", "post.uploaded": "author_id", "post.tagged": "author_id"}
+FACT_KEYS = {
+    "user.created": "user_id",
+    "post.uploaded": "author_id",
+    "post.tagged": "author_id",
+    "user.deleted": "user_id",
+    "post.deleted": "author_id",
+}
 FACT_RETENTION = timedelta(days=14)
 
 

@@ -31,8 +31,8 @@ def parse_fact(event_type: str, data: bytes | str) -> Fact:
 def record_of(fact: Fact, source: str = DEFAULT_SOURCE) -> tuple[str, bytes, bytes, Headers, int]:
     """Topic, key, value, headers and timestamp (ms) of the record that says this fact."""
     topic = event_type_of(fact)
-    headers = event_headers(Identity(source, topic, fact.natural_id), fact.created_at)
-    timestamp = int(fact.created_at.timestamp() * 1000)
+    headers = event_headers(Identity(source, topic, fact.natural_id), fact.occurred_at)
+    timestamp = int(fact.occurred_at.timestamp() * 1000)
     return topic, str(fact.key).encode(), msgspec.json.encode(fact), headers, timestamp
 
 

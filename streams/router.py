@@ -40,7 +40,7 @@ def commands_of(event: Event, tasks: Iterable[Task]) -> list[tuple[Task, Command
                 task=task.name,
                 args=msgspec.to_builtins(args),
                 # Of the fact itself: a publisher may send it again with another time in its headers.
-                caused_at=event.fact.created_at,
+                caused_at=event.fact.occurred_at,
                 cause=event.identity,
             )
             caused.append((task, command))

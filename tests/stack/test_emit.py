@@ -23,6 +23,8 @@ DATA: list[tuple[str, dict[str, Any]]] = [
     ("post.uploaded", {**POST, "image": "a.jpg", "video": "v.mp4"}),
     ("post.tagged", {**POST, "hashtags": ["sea", "Boats", "boats", "ärger", "\U0001f6a3", "z"]}),
     ("post.tagged", {**POST, "hashtags": []}),
+    ("user.deleted", {"user_id": 7, "deleted_at": TIME}),
+    ("post.deleted", {"post_id": "5f0c", "author_id": 7, "deleted_at": TIME}),
 ]
 
 
@@ -51,7 +53,7 @@ async def test_one_cause_has_one_id_in_sql_and_in_python(
     headers = dict(json.loads(row["headers"]))
     assert headers["ce_id"] == fact.natural_id
     assert headers["ce_time"] == TIME
-    assert row["occurred_at"] == fact.created_at
+    assert row["occurred_at"] == fact.occurred_at
 
 
 async def test_an_event_exists_only_if_its_transaction_commits(connection: asyncpg.Connection) -> None:
@@ -76,9 +78,11 @@ async def test_headers_of_the_caller_go_along_and_may_name_another_source(connec
 @pytest.mark.parametrize(
     ("event_type", "data", "message"),
     [
-        ("user.deleted", {"user_id": 7}, "user.deleted is not an event type"),
+        ("user.renamed", {"user_id": 7}, "user.renamed is not an event type"),
         ("user.created", {"email": "a@example.org"}, "needs user_id in its data"),
         ("post.tagged", {"hashtags": ["sea"]}, "needs post_id in its data"),
+        ("user.deleted", {"deleted_at": TIME}, "needs user_id in its data"),
+        ("post.deleted", {"deleted_at": TIME}, "needs post_id in its data"),
     ],
 )
 async def test_what_cannot_be_an_event_is_refused_at_once(

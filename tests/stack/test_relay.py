@@ -188,8 +188,8 @@ async def _idle(engine: AsyncEngine) -> bool:
 
 async def test_emit_refuses_what_is_no_event(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        with pytest.raises(Exception, match=r"user\.deleted is not an event type"):
-            await connection.execute(text("SELECT tailrace.emit('user.deleted', '1', '{}')"))
+        with pytest.raises(Exception, match=r"user\.renamed is not an event type"):
+            await connection.execute(text("SELECT tailrace.emit('user.renamed', '1', '{}')"))
     async with engine.connect() as connection:
         with pytest.raises(Exception, match="needs user_id in its data"):
             await connection.execute(text("SELECT tailrace.emit('user.created', '1', '{}')"))

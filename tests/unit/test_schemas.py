@@ -9,17 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.backend import backend_tables
 from schemas.commands import Command, command_id
 from schemas.envelope import Identity, event_headers, header, identify, rfc3339
-from schemas.events import FACTS, Fact, PostTagged, PostUploaded, UserCreated
-from schemas.topics import FACT_KEYS, QUEUES, TOPIC_BY_NAME, TOPICS, dead_letter_topic
+from schemas.events import FACTS, Fact, PostDeleted, PostTagged, PostUploaded, UserCreated, UserDeleted
+from schemas.topics import FACT_KEYS
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 USER = UserCreated(user_id=7, email="ada@example.org", username="ada", created_at=NOON)
 POST = PostUploaded(post_id=11, author_id=7, created_at=NOON, visibility="public", image="posts/11.jpg")
 TAGS = PostTagged(post_id=11, author_id=7, created_at=NOON, visibility="public", hashtags=["sea", "Boats"])
-EXAMPLES: dict[str, Fact] = {"user.created": USER, "post.uploaded": POST, "post.tagged": TAGS}
+USER_GONE = UserDeleted(user_id=7, deleted_at=NOON)
+POST_GONE = PostDeleted(post_id=11, author_id=7, deleted_at=NOON)
+EXAMPLES: dict[str, Fact] = {
+    "user.created": USER,
+    "post.uploaded": POST,
+    "post.tagged": TAGS,
+    "user.deleted": USER_GONE,
+    "post.deleted": POST_GONE,
+}
 
 ids = st.integers(-(2**63), 2**63 - 1) | st.text(min_size=1)
 instants = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))]))
@@ -28,6 +35,8 @@ facts = st.one_of(
     st.builds(UserCreated, user_id=ids, created_at=instants, first_name=optional_text, version=st.just(1)),
     st.builds(PostUploaded, post_id=ids, author_id=ids, created_at=instants, version=st.just(1)),
     st.builds(PostTagged, post_id=ids, author_id=ids, created_at=instants, version=st.just(1)),
+    st.builds(UserDeleted, user_id=ids, deleted_at=instants, version=st.just(1)),
+    st.builds(PostDeleted, post_id=ids, author_id=ids, deleted_at=instants, version=st.just(1)),
 )
 
 
@@ -84,6 +93,8 @@ def test_an_event_without_a_version_is_of_the_first(event_type: str) -> None:
         ("post.uploaded", "image", {"key": "posts/11.jpg"}),
         ("post.tagged", "hashtags", None),
         ("post.tagged", "hashtags", [1]),
+        ("user.deleted", "deleted_at", 7),
+        ("post.deleted", "author_id", None),
     ],
 )
 def test_a_wrong_type_is_refused_with_the_place(event_type: str, field: str, value: Any) -> None:
@@ -95,7 +106,12 @@ def test_a_wrong_type_is_refused_with_the_place(event_type: str, field: str, val
 
 @pytest.mark.parametrize(
     ("event_type", "field"),
-    [("user.created", "email"), ("post.uploaded", "author_id"), ("post.tagged", "hashtags")],
+    [
+        ("user.created", "email"),
+        ("post.uploaded", "author_id"),
+        ("post.tagged", "hashtags"),
+        ("user.deleted", "deleted_at"),
+    ],
 )
 def test_a_missing_field_is_refused_by_name(event_type: str, field: str) -> None:
     builtins = msgspec.to_builtins(EXAMPLES[event_type])
@@ -113,6 +129,8 @@ def test_a_missing_field_is_refused_by_name(event_type: str, field: str) -> None
         (msgspec.structs.replace(POST, image=None), "post.uploaded:11"),
         (msgspec.structs.replace(POST, image=None, video="v.mp4"), "post.uploaded:11:v.mp4"),
         (TAGS, "post.tagged:11:Boats,sea"),
+        (USER_GONE, "user.deleted:7"),
+        (POST_GONE, "post.deleted:11"),
     ],
 )
 def test_one_cause_has_one_id_made_of_type_and_key(fact: Fact, natural_id: str) -> None:
@@ -197,43 +215,3 @@ def test_instants_are_written_in_utc() -> None:
     there = datetime(2026, 3, 4, 5, 0, 0, 250, tzinfo=timezone(timedelta(hours=-7)))
 
     assert rfc3339(there) == "2026-03-04T12:00:00.000250Z"
-
-
-def test_each_topic_has_a_dead_letter_topic_that_keeps_for_ever() -> None:
-    for topic in TOPICS:
-        if not topic.name.endswith(".dlq"):
-            assert TOPIC_BY_NAME[dead_letter_topic(topic.name)].retention is None
-
-
-def test_queues_keep_for_ever_and_facts_at_least_eight_days() -> None:
-    assert all(TOPIC_BY_NAME[queue.topic].retention is None for queue in QUEUES)
-    for name in FACTS:
-        retention = TOPIC_BY_NAME[name].retention
-        assert retention
-        assert retention >= timedelta(days=8)
-
-
-def test_queues_have_the_priorities_that_were_promised() -> None:
-    assert {queue.name: queue.priority for queue in QUEUES} == {
-        "media": 9,
-        "emails": 8,
-        "users": 7,
-        "analytics": 5,
-        "maintenance": 3,
-        "default": 1,
-    }
-
-
-def test_tables_and_columns_of_a_backend_may_have_other_names() -> None:
-    backend = backend_tables("social", {"users": "accounts_user"}, {"users.email": "mail"})
-
-    assert backend.users.fullname == "social.accounts_user"
-    assert backend.users.c.email.name == "mail"
-    assert next(iter(backend.posts.c.author_id.foreign_keys)).column.table is backend.users
-
-
-def test_an_unknown_table_or_column_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match="no table 'user'; the nearest is 'users'"):
-        backend_tables(tables={"user": "accounts_user"})
-    with pytest.raises(ValueError, match=r"no column 'users\.mail'; the nearest is 'users\.email'"):
-        backend_tables(columns={"users.mail": "mail"})
