@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.events import Id, PostUploaded
 from streams.media import assets
 from streams.media.assets import Asset
-from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
+from streams.media.errors import BadMedia, MissingMedia, RenderCrashed, StorageFailed
 from streams.media.paths import check_length
 from streams.task import Context, Done, Effect, Outcome, Retry, Skip, task
 
@@ -49,7 +49,7 @@ async def process_media_upload(args: MediaUpload, ctx: Context) -> Outcome:
         rendered = await ctx.renderer.render(args.asset.post_id, args.image)
     except BadMedia as bad:
         return Skip(str(bad), effect=_failure(args, ctx, str(bad)))
-    except (MissingMedia, RenderCrashed) as passing:
+    except (MissingMedia, RenderCrashed, StorageFailed) as passing:
         await assets.show_queued(ctx.engine, ctx.claim, args.asset, str(passing))
         return Retry(str(passing))
 

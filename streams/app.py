@@ -29,6 +29,7 @@ from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
+from streams.media.storage import storage_of
 from streams.metrics import Metrics
 from streams.outcome_batches import OutcomeBatches
 from streams.pipeline import Pipeline
@@ -84,7 +85,7 @@ async def worker_parts(settings: Settings, tasks: Sequence[Task] = TASKS) -> Asy
         closing.push_async_callback(upkeep.dispose)
         commands = await closing.enter_async_context(RenewedProducer(settings.kafka))
         letters = await closing.enter_async_context(RenewedProducer(settings.kafka))
-        renderer = Renderer(settings.media)
+        renderer = Renderer(settings.media, storage_of(settings.media))
         closing.push_async_callback(renderer.close)
         data = settings.worker.data or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-")))
         data.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
+from streams.media.storage import storage_of
 from streams.outcome_batches import OutcomeBatches
 from streams.performing import perform
 from streams.periodic import every
@@ -71,7 +72,8 @@ async def run_here(settings: Settings, engine: AsyncEngine, task: Task, args: Ma
 @asynccontextmanager
 async def _bench(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Bench]:
     """The producer is never used: what follows from a run goes through the outbox."""
-    clock, renderer, producer = Clock(), Renderer(settings.media), RenewedProducer(settings.kafka)
+    clock, producer = Clock(), RenewedProducer(settings.kafka)
+    renderer = Renderer(settings.media, storage_of(settings.media))
     ledger = Ledger(engine, f"cli-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}", settings.worker.lease)
     letters = DeadLetters(settings.kafka, producer, clock)
     recorder = Recorder(engine, ledger, letters, clock, random.SystemRandom(), OutcomeBatches(ledger))

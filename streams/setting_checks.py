@@ -13,6 +13,8 @@ from schemas.topics import QUEUE_BY_NAME
 DATABASE_FORM = "postgresql://user:password@host:port/database, with special characters of the password as %XX"
 MAIL_FORM = "smtp://, smtps:// or smtp+starttls://, then user:password@host:port, special characters as %XX"
 
+STORAGE_FORM = "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; what else it needs are options"
+
 SHORTEST_KEEP = timedelta(days=62)
 
 
@@ -26,6 +28,14 @@ def checked_mail_url(url: str) -> str:
     checked = _checked_url(url, ("smtp", "smtps", "smtp+starttls"), MAIL_FORM)
     if urlsplit(url).path.strip("/"):
         raise ValueError(f"write {MAIL_FORM}; nothing follows the port")
+    return checked
+
+
+def checked_storage_url(url: str) -> str:
+    """A URL of a store of objects. Who logs in stands in the options, not here."""
+    checked = _checked_url(url, ("s3", "gs", "az"), STORAGE_FORM)
+    if "@" in urlsplit(url).netloc:
+        raise ValueError(f"write {STORAGE_FORM}")
     return checked
 
 

@@ -102,6 +102,11 @@ def _unknown(name: str) -> str:
 
 
 JSON_OBJECTS = (dict[str, str], dict[str, int])
+JSON_EXAMPLES = {
+    "queue_concurrency": '{"maintenance": 2}',
+    "storage_options": '{"endpoint": "https://...", "region": "..."}',
+    "tables": '{"users": "accounts_user"}',
+}
 
 
 def _parsed(name: str, value: str) -> Any:
@@ -110,9 +115,9 @@ def _parsed(name: str, value: str) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError as error:
-        example = '{"maintenance": 2}' if field == "queue_concurrency" else '{"users": "accounts_user"}'
-        raise SettingsError(f"{name}={value!r}: a JSON object is expected, e.g. {example}") from error
+    except ValueError:
+        shown, example = "***" if name in SECRETS else repr(value), JSON_EXAMPLES.get(field, JSON_EXAMPLES["tables"])
+        raise SettingsError(f"{name}={shown}: a JSON object is expected, e.g. {example}") from None
 
 
 def _explained(error: ValidationError) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from streams.claims import Claim
     from streams.mail.mailer import Mailer
     from streams.media.renderer import Renderer
+    from streams.media.storage import Storage
 
 Effect = Callable[[AsyncConnection], Awaitable[Mapping[str, Any] | None]]
 """Writes rows on the connection of the record's own transaction; what it returns is added to the result."""
@@ -108,6 +109,7 @@ class Context:
     backend: BackendTables
     mailer: "Mailer"
     renderer: "Renderer"
+    storage: "Storage"
     now: Callable[[], datetime]
     log: structlog.typing.FilteringBoundLogger
 

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from streams import setting_checks as check
-from streams.setting_groups import Duration, Group
+from streams.setting_groups import IS_SECRET, Duration, Group
 
 
 class Smtp(Group):
@@ -17,12 +17,33 @@ class Smtp(Group):
 
 
 class Media(Group):
+    """Where pictures are, and how far a process that decodes one may go. Options without a store are refused."""
+
     root: Path = Path("media")
+    storage: Annotated[str, AfterValidator(check.checked_storage_url)] | None = Field(
+        None, description="s3://bucket/prefix, gs:// or az://, instead of the folder"
+    )
+    storage_options: dict[str, str] = Field(
+        default_factory=dict,
+        description='JSON, e.g. {"endpoint": "https://...", "region": "..."}',
+        json_schema_extra=IS_SECRET,
+    )
+    scratch: Path | None = Field(None, description="folder for files under way; by default the system's")
     max_bytes: int = Field(16_000_000, ge=1)
     max_pixels: int = Field(25_000_000, ge=1)
     processes: int = Field(2, ge=1, le=64)
     timeout: Duration = Field(timedelta(seconds=30), description="processor time of one picture")
     max_memory_mb: int = Field(1024, ge=256, description="address space of one process that decodes")
+
+    @model_validator(mode="after")
+    def _storage_is_complete(self) -> Self:
+        if self.storage_options and not self.storage:
+            raise ValueError("TAILRACE_MEDIA__STORAGE_OPTIONS needs TAILRACE_MEDIA__STORAGE")
+        if self.storage:
+            from streams.media.object_store import ObjectStore  # noqa: PLC0415 - a library, only where it is needed
+
+            ObjectStore.at(self.storage, self.storage_options)
+        return self
 
 
 class Tasks(Group):

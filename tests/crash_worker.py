@@ -20,6 +20,7 @@ from streams.dead_letters import DeadLetters
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
+from streams.media.storage import Storage
 from streams.metrics import Metrics
 from streams.outcome_batches import OutcomeBatches
 from streams.pipeline import Pipeline
@@ -175,10 +176,10 @@ def _performed(run: Run) -> None:
 
 
 def _context(around: Surroundings, engine: AsyncEngine, command: Command, claim: Claim) -> Context:
-    """The tasks here use neither mailer nor renderer."""
-    mailer, renderer = cast(Mailer, None), cast(Renderer, None)
+    """The tasks here use neither mailer nor renderer nor storage."""
+    unused = cast(Mailer, None), cast(Renderer, None), cast(Storage, None)
     log = structlog.get_logger("agents")
-    return Context(command, claim, around.settings, engine, around.backend, mailer, renderer, around.clock.now, log)
+    return Context(command, claim, around.settings, engine, around.backend, *unused, around.clock.now, log)
 
 
 async def _nobody_is_told(_queue: str, _state: str) -> None:

@@ -29,6 +29,7 @@ from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
 from streams.media.renderer import Renderer
+from streams.media.storage import Storage, storage_of
 from streams.outcome_batches import OutcomeBatches
 from streams.recorder import Recorder
 from streams.records import Delivery, Record
@@ -48,6 +49,7 @@ class Workshop:
     backend: BackendTables
     sink: SmtpSink
     renderer: Renderer
+    storage: Storage
     ledger: Ledger
     producer: RenewedProducer
     now: Callable[[], datetime]
@@ -109,6 +111,7 @@ class Workshop:
             backend=self.backend,
             mailer=Mailer(self.settings.smtp, self.engine, self.ledger),
             renderer=self.renderer,
+            storage=self.storage,
             now=self.now,
             log=structlog.get_logger(),
         )
@@ -136,10 +139,11 @@ async def workshop(settings: Settings, engine: AsyncEngine, folder: Path) -> Asy
     await sink.start()
     smtp = settings.smtp.model_copy(update={"url": sink.url, "timeout": timedelta(seconds=5)})
     changed = settings.model_copy(update={"smtp": smtp})
-    renderer = Renderer(changed.media)
+    storage = storage_of(changed.media)
+    renderer = Renderer(changed.media, storage)
     ledger, producer = Ledger(engine, "w1", timedelta(seconds=30)), RenewedProducer(settings.kafka)
     try:
-        yield Workshop(changed, engine, backend_tables(), sink, renderer, ledger, producer, lambda: NOON)
+        yield Workshop(changed, engine, backend_tables(), sink, renderer, storage, ledger, producer, lambda: NOON)
     finally:
         await renderer.close()
         await sink.stop()

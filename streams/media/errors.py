@@ -1,8 +1,15 @@
-"""Why no renditions were made. Each message is a reason for the ledger, complete without its context."""
+"""Why no renditions were made, or a file was not to be had.
+
+Each message is a reason for the ledger, complete without its context.
+"""
 
 
 class BadMedia(Exception):
     """The fault is the content's or the key's: trying again gives the same."""
+
+
+class StorageFailed(Exception):
+    """The storage's fault, and not a file's: it may pass."""
 
 
 class MissingMedia(Exception):

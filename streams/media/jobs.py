@@ -6,14 +6,20 @@ import msgspec
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Make every rendition of the picture at ``source``."""
+    """Make every rendition of the picture that is at ``path`` on this machine and at the key ``source`` in the
+    storage, and write them into ``folder``.
+    """
 
     post_id: str
     source: str
+    path: str
+    folder: str
 
 
 class Rendition(msgspec.Struct, frozen=True):
-    """One file below the media root. ``bytes`` is its length."""
+    """One file: ``key`` is where it belongs, and the last part of that its name in the job's folder. ``bytes`` is
+    its length.
+    """
 
     variant: str
     key: str
@@ -23,9 +29,13 @@ class Rendition(msgspec.Struct, frozen=True):
     format: str
     recipe: str
 
+    @property
+    def name(self) -> str:
+        return self.key.rpartition("/")[2]
+
 
 class Rendered(msgspec.Struct, frozen=True, tag=True):
-    """Every file is written. ``width`` and ``height`` are the picture's, as a viewer sees it."""
+    """Every file is in the job's folder. ``width`` and ``height`` are the picture's, as a viewer sees it."""
 
     width: int
     height: int

@@ -38,17 +38,23 @@ def shown(key: str) -> str:
     return repr(key) if len(key) <= SHOWN else f"{key[:SHOWN]!r}..."
 
 
+def checked_key(key: str) -> str:
+    """The key, if it can be one of a file below the media root. Raises ``BadMedia``."""
+    check_length(key)
+    if not key or "\0" in key:
+        raise BadMedia(f"{shown(key)} is no key of a file")
+    if key.startswith("/") or ".." in key.split("/"):
+        raise BadMedia(f"{shown(key)} is outside the media root")
+    return key
+
+
 def resolve_key(root: Path, key: str) -> Path:
     """The file of a key relative to the media root.
 
     Raises ``BadMedia`` for a key that leads out of the root, by dots, from the top or through a link, and
     ``MissingMedia`` where there is nothing.
     """
-    check_length(key)
-    if not key or "\0" in key:
-        raise BadMedia(f"{shown(key)} is no key of a file")
-    if key.startswith("/") or ".." in key.split("/"):
-        raise BadMedia(f"{shown(key)} is outside the media root")
+    checked_key(key)
     try:
         path = (root / key).resolve(strict=True)
     except FileNotFoundError:
@@ -70,21 +76,30 @@ def _why_no_key(error: OSError | RuntimeError) -> str | None:
     return NO_KEY.get(error.errno or 0)
 
 
-def read_key(root: Path, key: str, max_bytes: int) -> bytes:
-    """The content of the file of a key. Raises ``BadMedia`` also where it is no file, empty or too large."""
+def checked_file(root: Path, key: str, max_bytes: int) -> Path:
+    """The file of a key. Raises ``BadMedia`` also where it is no file, empty or too large."""
     path = resolve_key(root, key)
     # Asked before it is opened: to open a pipe would wait until somebody writes to it.
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise BadMedia(f"{shown(key)} is not a file")
-    if status.st_size > max_bytes:
-        raise BadMedia(f"the file has {status.st_size:,} bytes; at most {max_bytes:,} are accepted")
-    with path.open("rb") as file:
-        content = file.read(max_bytes + 1)
-    if not content:
+    check_size(status.st_size, max_bytes)
+    return path
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    """Raises ``BadMedia`` for a file of nothing, or of too much."""
+    if not size:
         raise BadMedia("the file is empty")
-    if len(content) > max_bytes:
-        raise BadMedia(f"the file has more than {max_bytes:,} bytes")
+    if size > max_bytes:
+        raise BadMedia(f"the file has {size:,} bytes; at most {max_bytes:,} are accepted")
+
+
+def read_key(root: Path, key: str, max_bytes: int) -> bytes:
+    """The content of the file of a key. Raises ``BadMedia`` also where it is no file, empty or too large."""
+    with checked_file(root, key, max_bytes).open("rb") as file:
+        content = file.read(max_bytes + 1)
+    check_size(len(content), max_bytes)
     return content
 
 

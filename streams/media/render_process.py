@@ -18,10 +18,9 @@ import msgspec
 from streams.media.errors import BadMedia, MissingMedia
 from streams.media.jobs import READY, Failed, Job, Rendered, Rendition, Reply
 from streams.media.opening import describe
-from streams.media.paths import read_key, rendition_key
+from streams.media.paths import check_size, rendition_key, shown
 from streams.media.recipe import WEBP_1
 from streams.media.rendering import render
-from streams.media.storage import write_all
 
 PR_SET_PDEATHSIG = 1
 
@@ -30,7 +29,6 @@ class Limits(msgspec.Struct, frozen=True):
     """How far a process may go; the only argument of the program, as JSON."""
 
     parent: int
-    root: str
     max_bytes: int
     max_pixels: int
     max_memory_mb: int
@@ -69,20 +67,28 @@ def answer(job: Job, limits: Limits) -> Reply:
 
 
 def _rendered(job: Job, limits: Limits) -> Rendered:
-    root = Path(limits.root)
-    content = read_key(root, job.source, limits.max_bytes)
+    content = _read(job, limits.max_bytes)
     with _processor_time(limits.max_processor_seconds):
         (width, height), pictures = render(content, WEBP_1, limits.max_pixels)
-    files: dict[str, bytes] = {}
     renditions = []
     for picture in pictures:
         name = picture.variant.name
         key = rendition_key(job.post_id, job.source, content, WEBP_1, picture.variant)
         size = len(picture.content)
-        files[key] = picture.content
-        renditions.append(Rendition(name, key, picture.width, picture.height, size, "webp", WEBP_1.name))
-    write_all(root, files)
+        made = Rendition(name, key, picture.width, picture.height, size, "webp", WEBP_1.name)
+        Path(job.folder, made.name).write_bytes(picture.content)
+        renditions.append(made)
     return Rendered(width, height, renditions)
+
+
+def _read(job: Job, max_bytes: int) -> bytes:
+    try:
+        with Path(job.path).open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise MissingMedia(f"{shown(job.source)} was deleted while it was read") from None
+    check_size(len(content), max_bytes)
+    return content
 
 
 @contextmanager

@@ -34,9 +34,8 @@ class RenderWorker:
     @classmethod
     async def start(cls, media: Media) -> "RenderWorker":
         """A process that is ready. Raises ``RenderCrashed`` if it does not get there."""
-        root = str(media.root.absolute())
         seconds = media.timeout.total_seconds()
-        limits = Limits(os.getpid(), root, media.max_bytes, media.max_pixels, media.max_memory_mb, seconds)
+        limits = Limits(os.getpid(), media.max_bytes, media.max_pixels, media.max_memory_mb, seconds)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "streams.media.render_process", msgspec.json.encode(limits).decode()),
             stdin=PIPE,

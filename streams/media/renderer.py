@@ -6,6 +6,8 @@ from datetime import timedelta
 from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
 from streams.media.jobs import Failed, Job, Rendered, Reply
 from streams.media.render_worker import RenderWorker
+from streams.media.scratch import Scratch
+from streams.media.storage import Storage
 from streams.task_settings import Media
 
 MAX_JOBS = 500
@@ -24,8 +26,9 @@ class Renderer:
     Faust and all, into each of them.
     """
 
-    def __init__(self, media: Media, patience: timedelta | None = None) -> None:
-        self._media = media
+    def __init__(self, media: Media, storage: Storage, patience: timedelta | None = None) -> None:
+        self._media, self._storage = media, storage
+        self._scratch = Scratch(media.scratch)
         self._patience = patience or media.timeout * PATIENCE
         self._places: asyncio.LifoQueue[RenderWorker | None] = asyncio.LifoQueue()
         for _ in range(media.processes):
@@ -34,17 +37,28 @@ class Renderer:
         self._closed = False
 
     async def render(self, post_id: str, source: str) -> Rendered:
-        """Make every rendition of the picture at the key ``source`` and write it under the media root.
+        """Make every rendition of the picture at the key ``source`` and put it into the storage.
 
         Raises ``BadMedia`` if content or key are at fault, a decode that took too much processor time or memory
-        included; ``MissingMedia`` if there is no file; ``RenderCrashed`` for anything else, which may pass.
+        included; ``MissingMedia`` if there is no file; ``StorageFailed`` and ``RenderCrashed`` for anything else,
+        which may pass.
         """
+        try:
+            async with self._scratch.folder() as folder:
+                path = await self._storage.fetch(source, folder, self._media.max_bytes)
+                rendered = await self._ask(Job(post_id, source, str(path), str(folder)))
+                await self._storage.put({made.key: folder / made.name for made in rendered.renditions})
+                return rendered
+        except OSError as error:
+            raise RenderCrashed(f"the folder for files under way cannot be used: {error}") from error
+
+    async def _ask(self, job: Job) -> Rendered:
         place = await self._places.get()
         worker = place if place and place.alive else None
         try:
             if worker is None:
                 worker = await self._start()
-            reply = await worker.ask(Job(post_id, source), self._patience)
+            reply = await worker.ask(job, self._patience)
             worker = await self._kept(worker)
         finally:
             self._forget_the_dead()
@@ -57,6 +71,7 @@ class Renderer:
         for worker in list(self._workers):
             await worker.kill()
         self._workers.clear()
+        self._scratch.close()
 
     async def _start(self) -> RenderWorker:
         self._refuse_if_closed()

@@ -1,59 +1,49 @@
-"""Files that are there whole or not at all, also after a kill or a loss of power."""
+"""Where media files are: a folder, or a store of objects such as S3. Keys are the same in both."""
 
-import glob
-import os
-import secrets
-import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
-STALE_SECONDS = 10.0
-"""A part that has not grown for so long is what a kill has left; writing one takes milliseconds."""
+from streams.media.local_folder import LocalFolder
+from streams.media.object_store import ObjectStore
+from streams.media.stored import Content, Stored
+from streams.task_settings import Media
 
-
-def write_all(root: Path, files: Mapping[str, bytes]) -> None:
-    """Write each content at its key. A reader sees the old file or the new one, never a part of either."""
-    folders: set[Path] = set()
-    for key, content in files.items():
-        path = root / key
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folders |= {path.parent.parent, root}
-        folders.add(path.parent)
-        _write(path, content)
-    for folder in sorted(folders):
-        _sync_folder(folder)
+__all__ = ["Content", "Storage", "Stored", "storage_of"]
 
 
-def _write(path: Path, content: bytes) -> None:
-    _remove_stale_parts(path)
-    # The dot keeps it from being served. Random, because processes in two containers may have one id.
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+class Storage(Protocol):
+    """Files by key, relative to the media root.
+
+    Every method raises ``BadMedia`` for what is no key of a file or leads out of the root, and ``StorageFailed``
+    for what may pass: a server that does not answer, a disk that is full, a login that is refused.
+    """
+
+    async def get(self, key: str, max_bytes: int) -> bytes:
+        """The file's content. Raises ``MissingMedia``, and ``BadMedia`` for an empty or a larger one."""
+
+    async def fetch(self, key: str, folder: Path, max_bytes: int) -> Path:
+        """A path to read the file at, which is one in ``folder`` unless the file is on this machine. Not for
+        writing. Raises as ``get``.
+        """
+
+    async def put(self, files: Mapping[str, Content]) -> None:
+        """Write each content, bytes or a local file, at its key. A reader sees the old file or the new one,
+        never a part of either; when this returns they survive a loss of power.
+        """
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """These are gone. A key without a file is none the less deleted."""
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is a file at the key."""
+
+    def list(self, prefix: str) -> AsyncIterator[Stored]:
+        """Every file below this folder, in no order. What is being written is not among them."""
 
 
-def _remove_stale_parts(path: Path) -> None:
-    """A writer that only seemed to be dead cannot rename its part then, and is tried again."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        try:
-            if time.time() - part.stat().st_mtime > STALE_SECONDS:
-                part.unlink()
-        except FileNotFoundError:
-            continue  # its writer has just renamed it
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renames in it survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def storage_of(media: Media) -> Storage:
+    """As the settings say. Nothing is opened yet."""
+    if media.storage is None:
+        return LocalFolder(media.root)
+    return ObjectStore.at(media.storage, media.storage_options)

@@ -64,6 +64,6 @@ def application(
     add_page(app)
     add_trends(app, view)
     add_overview(app, Overview(engine, settings.database), health)
-    add_media(app, settings.media.root)
+    add_media(app, settings.media)
     add_health_routes(app, health, metrics)
     return app

@@ -86,9 +86,8 @@ async def test_a_path_out_of_the_media_root_is_skipped_and_marked_failed(shop: W
 
 async def test_a_decode_that_takes_too_much_processor_time_is_the_contents_fault(shop: Workshop) -> None:
     await upload(shop, encoded(Image.new("L", (5000, 5000)), "PNG", compress_level=1))
-    renderer = Renderer(
-        shop.settings.media.model_copy(update={"timeout": timedelta(milliseconds=20)}), timedelta(minutes=1)
-    )
+    hasty = shop.settings.media.model_copy(update={"timeout": timedelta(milliseconds=20)})
+    renderer = Renderer(hasty, shop.storage, timedelta(minutes=1))
 
     outcome = await attempt(replace(shop, renderer=renderer))
     await renderer.close()
@@ -99,7 +98,7 @@ async def test_a_decode_that_takes_too_much_processor_time_is_the_contents_fault
 
 async def test_a_machine_that_stalls_loses_no_picture(shop: Workshop) -> None:
     await upload(shop, encoded(photo()))
-    stalled = Renderer(shop.settings.media, timedelta(microseconds=1))
+    stalled = Renderer(shop.settings.media, shop.storage, timedelta(microseconds=1))
 
     outcome = await attempt(replace(shop, renderer=stalled))
     await stalled.close()
@@ -138,7 +137,7 @@ async def test_a_fault_of_the_machine_is_tried_again(shop: Workshop) -> None:
 
     outcome = await attempt(shop)
 
-    assert isinstance(outcome, Retry) and "could not be read or written" in outcome.reason
+    assert isinstance(outcome, Retry) and "the media folder cannot be used" in outcome.reason
     assert (await asset(shop))["status"] == "queued"
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from streams.media.errors import BadMedia, MissingMedia
+from streams.media.local_folder import write_all
 from streams.media.paths import read_key, rendition_key, resolve_key
 from streams.media.recipe import WEBP_1
-from streams.media.storage import write_all
 
 
 @pytest.fixture

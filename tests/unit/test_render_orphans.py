@@ -16,10 +16,12 @@ from tests.waiting import eventually
 PARENT = """
 import asyncio, os, sys
 from streams.media.renderer import Renderer
+from streams.media.storage import storage_of
 from streams.settings import Settings
 
 async def main():
-    renderer = Renderer(Settings.load({"TAILRACE_MEDIA__ROOT": sys.argv[1]}).media)
+    media = Settings.load({"TAILRACE_MEDIA__ROOT": sys.argv[1]}).media
+    renderer = Renderer(media, storage_of(media))
     await renderer.render("1", "photo.jpg")
     print(os.getpid(), flush=True)
     await asyncio.Event().wait()

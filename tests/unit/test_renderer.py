@@ -13,7 +13,10 @@ import pytest
 from PIL import Image
 
 from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
+from streams.media.jobs import Job, Reply
+from streams.media.render_worker import RenderWorker
 from streams.media.renderer import Renderer
+from streams.media.storage import storage_of
 from streams.settings import Settings
 from streams.task_settings import Media
 from tests.pictures import encoded, photo
@@ -35,12 +38,26 @@ async def make() -> AsyncIterator[MakeRenderer]:
     made: list[Renderer] = []
 
     def make(media: Media, patience: timedelta | None = None) -> Renderer:
-        made.append(Renderer(media, patience))
+        made.append(Renderer(media, storage_of(media), patience))
         return made[-1]
 
     yield make
     for renderer in made:
         await renderer.close()
+
+
+@pytest.fixture
+def at_work(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when a process has been given a job."""
+    given, ask = asyncio.Event(), RenderWorker.ask
+
+    async def tell(worker: RenderWorker, job: Job, patience: timedelta) -> Reply:
+        # The job is written in the call's first step, before anything else of the loop comes to run.
+        asyncio.get_running_loop().call_soon(given.set)
+        return await ask(worker, job, patience)
+
+    monkeypatch.setattr(RenderWorker, "ask", tell)
+    return given
 
 
 async def test_a_picture_becomes_files_under_the_media_root(media: Media, make: MakeRenderer) -> None:
@@ -139,14 +156,15 @@ async def test_a_decode_out_of_memory_is_the_contents_fault(media: Media, make: 
     ("number", "error"), [(signal.SIGKILL, RenderCrashed), (signal.SIGSEGV, BadMedia)], ids=["killed", "crashed"]
 )
 async def test_the_death_of_a_process_at_work_is_told_and_the_next_goes_on(
-    media: Media, make: MakeRenderer, number: signal.Signals, error: type[Exception]
+    media: Media, make: MakeRenderer, at_work: asyncio.Event, number: signal.Signals, error: type[Exception]
 ) -> None:
     renderer = make(media)
     await renderer.render("7", "photo.jpg")
     (process,) = processes()
     process.suspend()
+    at_work.clear()
     rendering = asyncio.create_task(renderer.render("8", "photo.jpg"))
-    await asyncio.sleep(0)
+    await at_work.wait()
 
     process.send_signal(number)
     with suppress(psutil.NoSuchProcess):
@@ -168,12 +186,15 @@ async def test_the_death_of_an_idle_process_is_not_noticed(media: Media, make: M
     assert await renderer.render("8", "photo.jpg")
 
 
-async def test_a_cancelled_render_leaves_its_place_to_the_next(media: Media, make: MakeRenderer) -> None:
+async def test_a_cancelled_render_leaves_its_place_to_the_next(
+    media: Media, make: MakeRenderer, at_work: asyncio.Event
+) -> None:
     renderer = make(media)
     await renderer.render("7", "photo.jpg")
     processes()[0].suspend()
+    at_work.clear()
     rendering = asyncio.create_task(renderer.render("8", "photo.jpg"))
-    await asyncio.sleep(0)
+    await at_work.wait()
 
     rendering.cancel()
 

@@ -191,3 +191,23 @@ def test_a_login_that_lacks_its_half_is_refused_and_the_password_not_shown() -> 
 
     assert "TAILRACE_KAFKA__USERNAME" in str(refused.value)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("file:///media", "{}", "write s3://bucket/prefix"),
+        ("s3://", "{}", "write s3://bucket/prefix"),
+        ("s3://me:hunter2@bucket", "{}", "write s3://bucket/prefix"),
+        ("s3://bucket", '{"secret_acess_key": "hunter2"}', "the nearest is secret_access_key"),
+        ("s3://bucket", '{"secret_access_key": "hunter2"', "a JSON object is expected"),
+        ("s3://bucket", '{"virtual_hosted_style_request": "hunter2"}', "cannot be used"),
+        ("az://container", "{}", "Account must be specified"),
+        ("", '{"region": "x"}', "write s3://bucket/prefix"),
+    ],
+)
+def test_a_storage_that_cannot_be_is_refused_without_its_secrets(url: str, options: str, said: str) -> None:
+    message = _refused(TAILRACE_MEDIA__STORAGE=url, TAILRACE_MEDIA__STORAGE_OPTIONS=options)
+
+    assert said in message
+    assert "hunter2" not in message or "virtual_hosted" in options

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from streams.metrics import Metrics
+from streams.task_settings import Media
 from streams.web.media import add_media, rendition_file
 from streams.web.middleware import new_application
 
@@ -33,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 async def client(root: Path) -> AsyncIterator[Client]:
     app = new_application(Metrics())
-    add_media(app, root)
+    add_media(app, Media(root=root))
     async with TestClient(TestServer(app)) as opened:
         yield opened
 
