@@ -34,7 +34,7 @@ def _mark_failed(args: MediaUpload, reason: str) -> Effect:
     return row
 
 
-@task(queue="media", on=PostUploaded, args=_of, on_dead=_mark_failed)
+@task(queue="media", on=PostUploaded, args=_of, on_dead=_mark_failed, redo=True)
 async def process_media_upload(args: MediaUpload, ctx: Context) -> Outcome:
     """Files first, then their rows with the ledger's: a row never names a file that is not there."""
     try:

@@ -33,7 +33,7 @@ def _leave_in_doubt(args: WelcomeEmail, reason: str) -> Effect:
     return row
 
 
-@task(queue="emails", on=UserCreated, args=_of, retry=THROUGH_AN_OUTAGE, on_dead=_leave_in_doubt)
+@task(queue="emails", on=UserCreated, args=_of, retry=THROUGH_AN_OUTAGE, on_dead=_leave_in_doubt, sends_mail=True)
 async def send_welcome_email(args: WelcomeEmail, ctx: Context) -> Outcome:
     """A user who joined long ago gets none: a backfill or a replay of old events mails nobody."""
     user = await find_recipient(ctx.engine, ctx.backend, args.user_id)

@@ -37,6 +37,7 @@ task_runs = sa.Table(
     sa.Column("first_attempt", sa.Integer, nullable=False, server_default="1"),
     sa.Column("swept_at", Timestamp),
     sa.Column("sweeps", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("replay", sa.Integer),
 )
 
 queues = sa.Table(

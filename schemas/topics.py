@@ -74,5 +74,16 @@ def _dead_letters(topics: list[Topic]) -> list[Topic]:
     return [Topic(dead_letter_topic(topic.name), topic.key, 1, FOREVER) for topic in topics]
 
 
-TOPICS: tuple[Topic, ...] = tuple(_facts() + _queues() + _dead_letters(_facts() + _queues()))
+IMPORTED_SUFFIX = ".imported"
+
+
+def _imported() -> list[Topic]:
+    """Where ``tailrace import`` puts events of an archive; only replays read them."""
+    return [Topic(name + IMPORTED_SUFFIX, FACT_KEYS[name], 1, FOREVER) for name in FACTS]
+
+
+SOURCES = {name: name for name in FACTS} | {name + IMPORTED_SUFFIX: name for name in FACTS}
+"""Topic that events can be replayed from -> the events' type."""
+
+TOPICS: tuple[Topic, ...] = tuple(_facts() + _queues() + _dead_letters(_facts() + _queues()) + _imported())
 TOPIC_BY_NAME = {topic.name: topic for topic in TOPICS}

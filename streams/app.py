@@ -5,7 +5,7 @@ import random
 import socket
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,7 @@ from streams.pipeline import Pipeline
 from streams.queue_states import DeadStreaks, QueueStates
 from streams.recorder import Recorder
 from streams.relay import Relay
+from streams.replay.replayer import Replayer
 from streams.retention_watch import retention_problem
 from streams.router import Router
 from streams.schedules.timer import Timer
@@ -68,6 +69,7 @@ class Parts:
     timer: Timer
     sweeper: Sweeper
     relay: Relay
+    replayer: Replayer
     counter: Counter
     shell: FaustShell
     stall_watch: StallWatch
@@ -130,11 +132,8 @@ def _assemble(
     by_name = {task.name: task for task in tasks}
     pipeline = Pipeline(by_name, ledger, recorder, desk, watermark, context, metrics, clock, streaks.pause_if_needed)
     router = Router(settings.kafka, tasks, producers.commands, desk, watermark)
-    priorities, limits = {queue.name: queue.priority for queue in QUEUES}, _limits(settings)
-    progress = health.progress("dispatcher")
-    dispatcher = Dispatcher(
-        pipeline, priorities, settings.worker.concurrency, limits, lambda: queue_states.paused, progress
-    )
+    limits = _limits(settings)
+    dispatcher = _dispatcher(settings, pipeline, limits, queue_states, health)
     stall_watch = StallWatch(
         settings.kafka, watermark, shell.assignment, shell.position, lambda: queue_states.paused, clock
     )
@@ -143,11 +142,21 @@ def _assemble(
     sweeper = Sweeper(upkeep, settings, metrics)
     relay = Relay(settings, metrics, health.progress("relay"))
     probe = DatabaseProbe(upkeep, settings.database)
-    working = (ledger, watermark, pipeline, router, dispatcher, desk, queue_states, timer, sweeper, relay, counter)
-    parts = Parts(settings, tasks, engine, *working, shell, stall_watch, probe, health, metrics)
+    replayer = Replayer(engine, settings, tasks, ledger.worker, metrics, clock.monotonic)
+    working = (ledger, watermark, pipeline, router, dispatcher, desk, queue_states, timer, sweeper)
+    parts = Parts(
+        settings, tasks, engine, *working, relay, replayer, counter, shell, stall_watch, probe, health, metrics
+    )
     _register_checks(parts, clock)
     _connect(parts, limits)
     return parts
+
+
+def _dispatcher(
+    settings: Settings, pipeline: Pipeline, limits: Mapping[str, int], states: QueueStates, health: Health
+) -> Dispatcher:
+    priorities, total = {queue.name: queue.priority for queue in QUEUES}, settings.worker.concurrency
+    return Dispatcher(pipeline, priorities, total, limits, lambda: states.paused, health.progress("dispatcher"))
 
 
 def _register_checks(parts: Parts, clock: Clock) -> None:

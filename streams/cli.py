@@ -10,6 +10,7 @@ import click
 
 from streams.cli_dlq import dlq
 from streams.cli_queue import queue
+from streams.cli_replay import replay
 from streams.cli_runs import runs
 from streams.cli_schedule import schedule
 from streams.cli_status import status
@@ -152,7 +153,7 @@ def main() -> None:
     cli()
 
 
-for command in (up, env, status, dlq, runs, queue, enqueue, run, schedule, trends):
+for command in (up, env, status, dlq, runs, queue, enqueue, run, schedule, trends, replay):
     cli.add_command(command)
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import structlog
 
 from streams.gate import Gate
 from streams.health import Progress
-from streams.lanes import Lane
+from streams.lanes import Lane, lane_of, lanes_of, with_replays
 from streams.pipeline import Pipeline
 from streams.records import Delivery
 from streams.runs import Run
@@ -54,12 +54,12 @@ class Dispatcher:
         progress: Progress,
     ) -> None:
         self._pipeline = pipeline
-        self._claims = Gate(priorities)
-        self._starts = Gate(priorities)
+        self._claims = Gate(with_replays(priorities))
+        self._starts = Gate(with_replays(priorities))
         self._total = total
         self._paused = paused
         self._progress = progress
-        self._lanes = {queue: Lane(queue, limit) for queue, limit in limits.items()}
+        self._lanes = lanes_of(limits)
         self._runs: dict[asyncio.Task[None], Run] = {}
         self._changed = asyncio.Event()
         self._claiming: asyncio.Task[None] | None = None
@@ -69,7 +69,7 @@ class Dispatcher:
 
     def put(self, queue: str, delivery: Delivery) -> None:
         """Never waits: the watermark's cap bounds what arrives."""
-        self._lanes[queue].waiting.append(delivery)
+        self._lanes[lane_of(queue, delivery)].waiting.append(delivery)
         self._changed.set()
 
     def partitions_lost(self) -> None:
@@ -132,8 +132,9 @@ class Dispatcher:
         ready, soon = sum(len(lane.ready) for lane in lanes), sum(lane.soon for lane in lanes)
         wanted = min(LARGEST_CLAIM, max(room, soon) - ready) if ready < max(room, soon // 2, 1) else 0
         batch: list[Delivery] = []
-        while len(batch) < wanted and (queues := [lane.queue for lane in lanes if lane.may_claim(room)]):
-            batch.append(self._lanes[self._claims.next(queues)].claim(now))
+        asking = [lane for lane in lanes if lane.waiting]
+        while len(batch) < wanted and (names := [lane.name for lane in asking if lane.may_claim(room)]):
+            batch.append(self._lanes[self._claims.next(names)].claim(now))
         # Where long runs fill every place nothing is wanted; a queue with nothing ready could not even be starved.
         batch += [lane.claim(now) for lane in lanes if lane.is_left_out(now) and lane.may_claim(room)]
         return batch
@@ -153,7 +154,7 @@ class Dispatcher:
         runs = await self._pipeline.admit(batch)
         now = asyncio.get_running_loop().time()
         for run in runs:
-            self._lanes[run.received.order.queue].claimed(run, now)
+            self._lane(run).claimed(run, now)
         self._changed.set()  # more may wait than one batch takes
 
     def _start_ready(self) -> None:
@@ -171,8 +172,11 @@ class Dispatcher:
 
     def _lanes_that_may_start(self, now: float) -> list[str]:
         if self._room():
-            return [lane.queue for lane in self._lanes.values() if lane.may_start]
-        return [lane.queue for lane in self._lanes.values() if lane.may_start and lane.is_starved(now)]
+            return [lane.name for lane in self._lanes.values() if lane.may_start]
+        return [lane.name for lane in self._lanes.values() if lane.may_start and lane.is_starved(now)]
+
+    def _lane(self, run: Run) -> Lane:
+        return self._lanes[lane_of(run.received.order.queue, run.received.delivery)]
 
     async def _run(self, run: Run) -> None:
         await self._pipeline.run(run, self._performed)
@@ -192,7 +196,7 @@ class Dispatcher:
         """Its place is free again."""
         run.performed = True
         self._performing -= 1
-        self._lanes[run.received.order.queue].running -= 1
+        self._lane(run).count(-1)
         self._start_ready()
         if any(lane.waiting for lane in self._lanes.values()):
             self._changed.set()

@@ -13,7 +13,7 @@ CREDIT = 2.0
 class Gate:
     """Whose turn it is. Work-conserving: only queues that have something ready are asked."""
 
-    def __init__(self, priorities: Mapping[str, int]) -> None:
+    def __init__(self, priorities: Mapping[str, float]) -> None:
         self._priorities = dict(priorities)
         self._positions = dict.fromkeys(priorities, 0.0)
         self._last = 0.0
@@ -28,5 +28,5 @@ class Gate:
         self._positions[chosen] = self._last + 1 / self._priorities[chosen]
         return chosen
 
-    def _turn(self, queue: str) -> tuple[float, int]:
+    def _turn(self, queue: str) -> tuple[float, float]:
         return max(self._positions[queue], self._last - CREDIT), -self._priorities[queue]

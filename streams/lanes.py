@@ -2,10 +2,17 @@
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.records import Delivery
 from streams.runs import Run
+
+LOW_PRIORITY = "tailrace-replay"
+"""Header of a replay's commands, with its number: they wait in a lane of their own, behind what is live."""
+
+LOW_WEIGHT = 0.1
+"""Of its queue's priority, what the lane of replays has."""
 
 AHEAD = 0.1
 """Seconds of work that are claimed before it can start: enough to hide the claim's round trip."""
@@ -21,14 +28,18 @@ LEFT_OUT_AFTER = 0.5
 
 @dataclass
 class Lane:
-    """One queue. ``limit``: its runs at once. Deliveries wait in the order of their partition."""
+    """One queue, or with ``live`` the replays' part of it. ``limit``: its runs at once, with those of the lane beside
+    it, whose live work it leaves half of the places. Deliveries wait in the order of their partition.
+    """
 
     queue: str
     limit: int
+    live: "Lane | None" = None
     waiting: deque[Delivery] = field(default_factory=deque)
     ready: deque[Run] = field(default_factory=deque)
     claiming: int = 0
     running: int = 0
+    low_running: int = 0
     rate: float = 0.0
     kept_out_since: float = 0.0
     _claimed_at: float = 0.0
@@ -36,9 +47,21 @@ class Lane:
     _measured_at: float = 0.0
 
     @property
+    def name(self) -> str:
+        """Of the lane, which for live work is its queue's."""
+        return lane_name(self.queue, low=self.live is not None)
+
+    @property
+    def places(self) -> int:
+        """How many more of its runs may start, as far as its queue is concerned."""
+        if self.live is None:
+            return self.limit - self.running - self.low_running
+        return min(max(1, self.limit // 2) - self.running, self.live.places)
+
+    @property
     def may_start(self) -> bool:
         """Whether it has a claimed run, and room for it."""
-        return bool(self.ready) and self.running < self.limit
+        return bool(self.ready) and self.places > 0
 
     def is_starved(self, now: float) -> bool:
         """Whether other queues' long runs have kept every run of this one out for too long."""
@@ -52,10 +75,16 @@ class Lane:
 
     def start(self, now: float) -> Run:
         """The run whose turn it is."""
-        self.running += 1
+        self.count(1)
         self.kept_out_since = now
         self._starts += 1
         return self.ready.popleft()
+
+    def count(self, more: int) -> None:
+        """So many more of its runs are at work, or less."""
+        self.running += more
+        if self.live is not None:
+            self.live.low_running += more
 
     def hold_back(self, paused: bool) -> list[Run]:
         """The claimed runs that may not start, because the queue is paused or their partition is gone; of these the
@@ -89,7 +118,7 @@ class Lane:
             self.waiting.popleft()
         if not self.waiting:
             return False
-        return len(self.ready) + self.claiming < max(1, min(room, self.limit - self.running), SLACK * self.soon)
+        return len(self.ready) + self.claiming < max(1, min(room, self.places), SLACK * self.soon)
 
     def is_left_out(self, now: float) -> bool:
         """Whether nothing of it was claimed for long, and nothing is ready."""
@@ -100,3 +129,29 @@ class Lane:
         self.claiming += 1
         self._claimed_at = now
         return self.waiting.popleft()
+
+
+def lane_of(queue: str, delivery: Delivery) -> str:
+    """The name of the lane in which a delivery waits."""
+    return lane_name(queue, low=any(name == LOW_PRIORITY for name, _ in delivery.record.headers))
+
+
+def lane_name(queue: str, *, low: bool) -> str:
+    """``emails``, or ``emails (replays)``."""
+    return f"{queue} (replays)" if low else queue
+
+
+def lanes_of(limits: Mapping[str, int]) -> dict[str, Lane]:
+    """Both lanes of each queue, by name. ``limits``: runs at once of each."""
+    lanes: dict[str, Lane] = {}
+    for queue, limit in limits.items():
+        live = Lane(queue, limit)
+        low = Lane(queue, limit, live)
+        lanes |= {live.name: live, low.name: low}
+    return lanes
+
+
+def with_replays(priorities: Mapping[str, int]) -> dict[str, float]:
+    """The weight of each lane: replays have little."""
+    low = {lane_name(queue, low=True): priority * LOW_WEIGHT for queue, priority in priorities.items()}
+    return {**priorities, **low}

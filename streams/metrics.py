@@ -69,6 +69,8 @@ class Metrics:
             "tailrace_ticks", "Instants of schedules dealt with: run, skipped", ["schedule", "what"], registry=registry
         )
 
+        self.replayed = Counter("tailrace_replayed", "Records read by replays, by mode", ["mode"], registry=registry)
+
     def _outbox(self, registry: CollectorRegistry) -> None:
         self.relayed = Counter("tailrace_relayed", "Outbox rows published", ["topic"], registry=registry)
         self.set_aside = Counter("tailrace_set_aside", "Outbox rows that cannot be sent", registry=registry)

@@ -90,6 +90,13 @@ class Schedules(Group):
     grace: Duration = Field(timedelta(minutes=1), description="an instant later than this has been missed")
 
 
+class Replay(Group):
+    window: int = Field(200, ge=1, le=1000, description="runs of one replay that are open at once, at most")
+    max_live_lag: Duration = Field(
+        timedelta(milliseconds=250), description="live work that waits longer to start makes a replay slower"
+    )
+
+
 class Trending(Group):
     block: int = Field(100_000, ge=1_000, description="offsets that one block of memory spans")
     flush: Duration = timedelta(milliseconds=500)

@@ -23,6 +23,7 @@ from streams.setting_groups import (
     Kafka,
     Ledger,
     Log,
+    Replay,
     Schedules,
     Trending,
     Worker,
@@ -47,6 +48,7 @@ class Settings(Group):
     worker: Worker = Worker()
     ledger: Ledger = Ledger()
     schedules: Schedules = Schedules()
+    replay: Replay = Replay()
     trending: Trending = Trending()
     tasks: Tasks = Tasks()
     backend: Backend = Backend()

@@ -132,6 +132,8 @@ class Task:
     on: type[msgspec.Struct] | None
     args_of: Callable[[Any], msgspec.Struct | None] | None
     concurrency: Concurrency | None = None
+    sends_mail: bool = False
+    redo: bool = False
 
 
 def task(
@@ -144,13 +146,16 @@ def task(
     permanent: tuple[type[Exception], ...] = (),
     on_dead: Callable[[Any, str], Effect] | None = None,
     concurrency: Concurrency | None = None,
+    sends_mail: bool = False,
+    redo: bool = False,
 ) -> Callable[[Handler], Task]:
     """Declare ``async def verb_object(args: SomeStruct, ctx: Context) -> Outcome`` as a task.
 
     ``on`` is the fact that causes it and ``args`` makes its arguments of that fact. Exceptions of the types
     in ``permanent`` are dead letters at once; any other is a retry by ``retry``. ``on_dead`` gives, for the
     arguments and the reason, the rows that say so; they commit with the ledger's ``dead``, however it came to it.
-    ``concurrency`` bounds the runs at once for one key.
+    ``concurrency`` bounds the runs at once for one key. ``sends_mail``: a replay runs it only where an operator asks
+    for mails. ``redo``: its effect takes the place of what an earlier run of the same event left, so it may be redone.
     """
     if queue not in QUEUE_BY_NAME:
         raise ValueError(f"queue {queue!r} does not exist; one of {', '.join(QUEUE_BY_NAME)}")
@@ -162,8 +167,11 @@ def task(
     def declare(handler: Handler) -> Task:
         hints = [hint for name, hint in get_type_hints(handler).items() if name != "return"]
         name = handler.__name__
+        policy = retry or RetryPolicy()
         return Task(
-            name, queue, handler, hints[0], retry or RetryPolicy(), timeout, permanent, on_dead, on, args, concurrency
+            *(name, queue, handler, hints[0], policy, timeout, permanent, on_dead, on, args, concurrency),
+            sends_mail=sends_mail,
+            redo=redo,
         )
 
     return declare

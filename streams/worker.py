@@ -158,6 +158,7 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:
         "database": parts.database_probe.run(),
         "relay": parts.relay.run(),
         "counter": parts.counter.run(),
+        "replays": parts.replayer.run(),
         "the consumer": _give_up_when_stalled(parts),
         "leases": every(parts.settings.worker.lease / 3, "renew leases", parts.pipeline.renew_leases),
         "months": every(timedelta(hours=1), "turn the ledger's months", turn_months),

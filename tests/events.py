@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -59,6 +60,16 @@ async def records_of(settings: Settings, topic: str) -> list[ConsumerRecord]:
     finally:
         await consumer.stop()
     return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+async def delete_records(settings: Settings, topic: str, *, up_to: int = -1) -> None:
+    """Delete what lies below this offset of each partition, as retention does; by default all that lies there now."""
+    name, records = full_name(settings.kafka, topic), await records_of(settings, topic)
+    admin = AIOKafkaAdminClient(**client_options(settings.kafka))
+    await admin.start()
+    held = {record.partition for record in records}
+    await admin.delete_records({TopicPartition(name, number): RecordsToDelete(up_to) for number in held})
+    await admin.close()
 
 
 async def runs(engine: AsyncEngine) -> Sequence[Any]:

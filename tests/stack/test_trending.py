@@ -6,18 +6,15 @@ from functools import partial
 
 import msgspec
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from streams.kafka_client import client_options, full_name
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.topics import create_topics
 from streams.trending.archive import archive
 from streams.trending.view import View
-from tests.events import post_uploaded
+from tests.events import delete_records, post_uploaded
 from tests.trending import BLOCK, all_counted, posts, publish, recounted, running_counter, top
 from tests.waiting import eventually
 
@@ -164,7 +161,7 @@ async def test_events_that_retention_took_before_they_were_counted_make_answers_
     async with running_counter(settings, engine):
         await eventually(lambda: all_counted(settings, engine))
     await publish(settings, *(post_uploaded(number, 1, f"t{number}") for number in range(10, 20)))
-    await _delete_records(settings)
+    await delete_records(settings, "post.uploaded")
     await publish(settings, post_uploaded(99, 1, "after"))
 
     view = View(engine, Metrics())
@@ -179,11 +176,3 @@ async def test_events_that_retention_took_before_they_were_counted_make_answers_
 async def _shows(view: View, tag: str) -> bool:
     await view.refresh()
     return tag in dict(view.top("1h", 100).tags)
-
-
-async def _delete_records(settings: Settings) -> None:
-    admin = AIOKafkaAdminClient(**client_options(settings.kafka))
-    await admin.start()
-    topic = full_name(settings.kafka, "post.uploaded")
-    await admin.delete_records({TopicPartition(topic, number): RecordsToDelete(-1) for number in range(4)})
-    await admin.close()

@@ -1,0 +1,77 @@
+"""Count what a replay would do, before anything of it is done."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from streams.claims import Months
+from streams.db import autocommit
+from streams.ledger_sql import MAKE_ROOM, MONTHS
+from streams.partition_spans import reading_client
+from streams.replay.fates import SUBMITTED, Counts, Judge, Order
+from streams.replay.mail_preview import Mails
+from streams.replay.reading import Reading
+from streams.replay.request import Request, Selection, WrongReplay, parse_bound, understand
+from streams.replay.stretches import Gap, Stretch, find_stretches
+from streams.settings import Settings
+from streams.task import Task
+
+AT_ONCE = 2000
+
+
+@dataclass
+class Plan:
+    """What was found, and what would be done. ``mails``: those that would go out."""
+
+    selection: Selection
+    stretches: list[Stretch]
+    gaps: list[Gap]
+    counts: Counts = field(default_factory=Counts)
+    mails: Mails = field(default_factory=Mails)
+
+    @property
+    def submitted(self) -> int:
+        """Commands that would be put on their queues."""
+        return self.counts.total(*SUBMITTED)
+
+
+async def plan_replay(
+    settings: Settings, engine: AsyncEngine, tasks: Iterable[Task], request: Request, now: datetime
+) -> Plan:
+    """Read the whole of it and ask the ledger for each command. Raises ``WrongReplay``; nothing is changed."""
+    start, end = parse_bound("--from", request.start, now), parse_bound("--to", request.end, now)
+    since, until = (bound if isinstance(bound, datetime) else None for bound in (start, end))
+    if since and until and since >= until:
+        raise WrongReplay(f"--from {since.isoformat()} is not earlier than --to {until.isoformat()}")
+    selection = understand(request, tasks, since, until)
+    async with reading_client(settings.kafka) as consumer, autocommit(engine) as connection:
+        stretches, gaps = await find_stretches(settings.kafka, consumer, request, start, end)
+        plan = Plan(selection, stretches, gaps)
+        await _count(settings, consumer, connection, plan)
+        await plan.mails.look_up(connection, settings)
+    return plan
+
+
+async def _count(settings: Settings, consumer: AIOKafkaConsumer, connection: AsyncConnection, plan: Plan) -> None:
+    judge = Judge(plan.selection, await read_months(connection), sys.maxsize if plan.selection.request.send_mail else 0)
+    reading = Reading(settings.kafka, consumer, plan.selection.request.topic)
+    async for chunk in reading.chunks(plan.stretches, AT_ONCE):
+        judged = await judge.judge(connection, chunk.records)
+        plan.gaps += chunk.gaps
+        plan.counts.add(judged.count(0, len(chunk.records)))
+        plan.mails.note(_submitted(judged.orders))
+
+
+def _submitted(orders: Sequence[Order]) -> list[Order]:
+    return [order for order in orders if order.fate in SUBMITTED and order.task.sends_mail]
+
+
+async def read_months(connection: AsyncConnection) -> Months:
+    """The time that the ledger remembers."""
+    await connection.execute(MAKE_ROOM)
+    row = (await connection.execute(MONTHS)).one()
+    return Months(row.first, row.last)

@@ -1,0 +1,79 @@
+"""Events are processed again from their topics, on real Kafka and PostgreSQL."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from streams.settings import Settings
+from streams.topics import create_topics
+from tests.events import runs, user_created
+from tests.replays import (
+    all_done,
+    ended,
+    faulty,
+    keeping_profiles,
+    left_behind,
+    make_profiles,
+    plan,
+    publish,
+    right,
+    start,
+)
+from tests.waiting import eventually
+from tests.workers import running_worker
+
+EVENTS = 400
+
+
+@pytest.fixture(autouse=True)
+async def ground(settings: Settings, engine: AsyncEngine) -> None:
+    await create_topics(settings)
+    await make_profiles(engine)
+
+
+def users(count: int) -> list[Any]:
+    return [user_created(number, username=f"{'odd' if number % 2 else 'even'}{number}") for number in range(count)]
+
+
+async def ledger(engine: AsyncEngine) -> list[Any]:
+    return [tuple(row) for row in sorted(await runs(engine), key=lambda row: row.id)]
+
+
+async def test_what_is_done_is_not_done_again_and_no_row_changes(settings: Settings, engine: AsyncEngine) -> None:
+    tasks = [keeping_profiles(right)]
+    await publish(settings, users(EVENTS))
+    async with running_worker(settings, tasks):
+        await eventually(lambda: all_done(engine, EVENTS))
+        before = await ledger(engine), await left_behind(engine, settings.media.root)
+
+        counted = await plan(settings, engine, tasks)
+        replays = [await ended(engine, await start(settings, engine, tasks)) for _ in range(2)]
+
+    assert counted.counts.tasks == {"keep_profile": {"done": EVENTS}}
+    assert [(replay["state"], replay["runs"]) for replay in replays] == [("done", {})] * 2
+    assert replays[0]["counts"] == {"read": EVENTS, "events": EVENTS, "undecodable": 0, "tasks": counted.counts.tasks}
+    assert (await ledger(engine), await left_behind(engine, settings.media.root)) == before
+
+
+async def test_a_redo_with_the_mended_task_leaves_what_a_run_without_the_fault_would_have_left(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    broken, mended = [keeping_profiles(faulty)], [keeping_profiles(right)]
+    await publish(settings, users(EVENTS))
+    async with running_worker(settings, broken):
+        await eventually(lambda: all_done(engine, EVENTS))
+
+    async with running_worker(settings, mended):
+        number = await start(settings, engine, mended, mode="redo", start="1h", where="username >= 'odd'")
+        replay = await ended(engine, number)
+
+    rows, files = await left_behind(engine, settings.media.root)
+    wanted = {str(user.user_id): user.username.upper() for user in users(EVENTS) if not str(user.user_id).endswith("9")}
+    assert replay["runs"] == {"done": EVENTS // 2 - EVENTS // 10, "skipped": EVENTS // 10}
+    assert dict(rows) == wanted
+    assert files == {f"{user}.txt": name.encode() for user, name in wanted.items()}
+    assert {run.generation for run in await runs(engine) if run.replay == number} == {number}
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM tailrace.mail_deliveries"))).scalar_one() == 0

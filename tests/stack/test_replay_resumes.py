@@ -1,0 +1,130 @@
+"""A replay goes on where it was, whatever is killed, and stops when it is told to."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.commands import Command
+from streams.replay import store
+from streams.replay.request import WrongReplay
+from streams.settings import Settings
+from streams.topics import create_topics
+from tests.events import runs, user_created
+from tests.replays import ended, keeping_profiles, plan, publish, right, shown, start
+from tests.waiting import eventually
+from tests.workers import running_worker
+
+EVENTS = 600
+TASKS = [keeping_profiles(right)]
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    """Readers whose leases are short. No worker runs: what they submit stays open, and on the outbox."""
+    own = {"WORKER__LEASE": "1s", "REPLAY__WINDOW": "1000", "REPLAY__MAX_LIVE_LAG": "1h"}
+    return environment | {f"TAILRACE_{name}": value for name, value in own.items()}
+
+
+@pytest.fixture(autouse=True)
+async def topics(settings: Settings) -> None:
+    await create_topics(settings)
+
+
+@asynccontextmanager
+async def reader(environment: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that reads replays, killed at the end."""
+    argv = (sys.executable, "-m", "tests.replay_process")
+    process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **environment})
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def passed(replay: Mapping[str, Any]) -> int:
+    """Commands that are counted as submitted."""
+    return sum(fates.get("missing", 0) for fates in replay["counts"].get("tasks", {}).values())
+
+
+async def test_a_replay_that_is_killed_three_times_submits_each_command_once_and_ends_with_the_planned_counts(
+    settings: Settings, environment: Mapping[str, str], engine: AsyncEngine
+) -> None:
+    await publish(settings, [user_created(number) for number in range(EVENTS)])
+    counted = await plan(settings, engine, TASKS)
+    number = await start(settings, engine, TASKS, rate=300)
+
+    for killed in range(1, 4):
+
+        async def is_so_far(least: int = killed * EVENTS // 8) -> bool:
+            return passed(await shown(engine, number)) >= least
+
+        async with reader(environment):
+            await eventually(is_so_far)
+        assert (await shown(engine, number))["state"] == "running"
+    async with reader(environment):
+        replay = await eventually(lambda: _is_done(engine, number))
+
+    assert msgspec.convert(replay["counts"], type(counted.counts)) == counted.counts
+    assert replay["runs"] == {"queued": EVENTS}
+    async with engine.connect() as connection:
+        payloads = (await connection.execute(text("SELECT payload FROM tailrace.outbox"))).scalars().all()
+    ordered = [msgspec.json.decode(payload, type=Command).id for payload in payloads]
+    assert len(ordered) == len(set(ordered)) == EVENTS
+    assert set(ordered) == {run.id for run in await runs(engine)}
+
+
+async def _is_done(engine: AsyncEngine, number: int) -> dict[str, Any] | None:
+    replay = await shown(engine, number)
+    return replay if replay["state"] == "done" else None
+
+
+async def test_a_paused_replay_reads_no_further_and_goes_on_when_it_is_resumed(
+    settings: Settings, environment: Mapping[str, str], engine: AsyncEngine
+) -> None:
+    await publish(settings, [user_created(number) for number in range(60)])
+    number = await start(settings, engine, TASKS, rate=20)
+
+    async def is_left() -> bool:
+        return (await shown(engine, number))["owner"] is None
+
+    async def has_begun() -> bool:
+        return passed(await shown(engine, number)) > 0
+
+    async with reader(environment):
+        await eventually(has_begun)
+        await store.change(engine, number, "pause", "ada")
+        await eventually(is_left)
+        paused = await shown(engine, number)
+        await store.change(engine, number, "resume", "grace")
+        replay = await eventually(lambda: _is_done(engine, number))
+
+    assert 0 < passed(paused) < 60
+    assert passed(replay) == len(await runs(engine)) == 60
+    assert [(entry["what"], entry["who"]) for entry in replay["audit"]] == [
+        ("started", "a test"),
+        ("paused", "ada"),
+        ("running", "grace"),
+    ]
+
+
+async def test_a_cancelled_replay_takes_its_waiting_runs_back(settings: Settings, engine: AsyncEngine) -> None:
+    await publish(settings, [user_created(number) for number in range(5)])
+    async with running_worker(settings, []) as parts:
+        number = await start(settings, engine, TASKS)
+        await store.change(engine, number, "pause", "ada")
+        cancelled = await store.change(engine, number, "cancel", "ada")
+        with pytest.raises(WrongReplay, match=f"replay {number} is cancelled; to resume it, it must be paused or"):
+            await store.change(engine, number, "resume", "ada")
+
+    assert (parts.tasks, cancelled) == ([], 0)
+    assert (await ended(engine, number))["state"] == "cancelled"
