@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from agents import TASKS
+from agents.update_user_statistics import UserStatistics
 from schemas.events import Fact, Id, PostUploaded, UserCreated
 from schemas.tables import mail_deliveries, media_assets, media_renditions, task_runs
 from streams.task import Done, Skip, Task
+from tests.data_ground import column
 from tests.one_run import Workshop
 from tests.pictures import encoded, photo
 from tests.waiting import eventually
@@ -24,9 +26,11 @@ NOW = datetime.now(UTC)
 
 @dataclass(frozen=True)
 class Case:
-    """A fact for any id, the rows that make it something to do, and everything that a run leaves outside."""
+    """A fact for any id, or the arguments of a task that has none; the rows that make it something to do, and
+    everything that a run leaves outside.
+    """
 
-    fact: Callable[[Id], Fact]
+    cause: Callable[[Id], Fact] | object
     prepare: Callable[[Workshop], Awaitable[None]]
     effects: Callable[[Workshop], Awaitable[list[Any]]]
 
@@ -62,32 +66,49 @@ async def renditions(shop: Workshop) -> list[Any]:
     return assets + keys + sorted((path.name, path.read_bytes()) for path in files)
 
 
+async def a_wrong_counter(shop: Workshop) -> None:
+    await shop.add_user(7, followers_count=3)
+
+
+async def counters(shop: Workshop) -> list[Any]:
+    users = shop.backend.users.c
+    return await column(shop, users.id, users.followers_count, users.following_count, users.posts_count)
+
+
 CASES = {
     "send_welcome_email": Case(user_created, a_user, mails),
     "process_media_upload": Case(post_uploaded, a_post_with_a_photo, renditions),
+    "update_user_statistics": Case(UserStatistics(), a_wrong_counter, counters),
 }
 
-pytestmark = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+each_task_of_a_fact = pytest.mark.parametrize("task", [task for task in TASKS if task.on], ids=lambda task: task.name)
 
 
 def args_for(task: Task, row_id: Id = 7) -> object:
-    assert task.args_of
-    args = task.args_of(CASES[task.name].fact(row_id))
+    cause = CASES[task.name].cause
+    if task.args_of is None:
+        return cause
+    assert callable(cause)
+    args = task.args_of(cause(row_id))
     assert args is not None
     return args
 
 
+@each_task
 def test_a_task_has_the_name_of_its_file(task: Task) -> None:
     assert inspect.getmodule(task.handler) is not None
     assert task.handler.__module__ == f"agents.{task.name}"
 
 
+@each_task
 def test_arguments_survive_the_way_through_kafka(task: Task) -> None:
     args = args_for(task)
 
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(args)), task.args_type) == args
 
 
+@each_task_of_a_fact
 @pytest.mark.parametrize("row_id", [8, "8", "abc", "", 2**70, -1], ids=repr)
 async def test_what_does_not_exist_is_skipped_with_its_reason(shop: Workshop, task: Task, row_id: Id) -> None:
     outcome = await shop.run(task, args_for(task, row_id))
@@ -99,6 +120,7 @@ async def test_what_does_not_exist_is_skipped_with_its_reason(shop: Workshop, ta
     assert await CASES[task.name].effects(shop) == []
 
 
+@each_task
 async def test_a_run_is_done_and_tells_what_it_did(shop: Workshop, task: Task) -> None:
     await CASES[task.name].prepare(shop)
 
@@ -109,6 +131,7 @@ async def test_a_run_is_done_and_tells_what_it_did(shop: Workshop, task: Task) -
     assert await CASES[task.name].effects(shop)
 
 
+@each_task
 @pytest.mark.parametrize("row_id", [7, "7"], ids=repr)
 async def test_a_repeat_under_another_id_has_no_second_effect(shop: Workshop, task: Task, row_id: Id) -> None:
     case = CASES[task.name]
@@ -121,6 +144,7 @@ async def test_a_repeat_under_another_id_has_no_second_effect(shop: Workshop, ta
     assert await case.effects(shop) == once
 
 
+@each_task
 async def test_a_record_can_be_repeated_when_its_commit_was_not_answered(shop: Workshop, task: Task) -> None:
     case = CASES[task.name]
     await case.prepare(shop)
@@ -135,6 +159,7 @@ async def test_a_record_can_be_repeated_when_its_commit_was_not_answered(shop: W
     assert await case.effects(shop) == once
 
 
+@each_task
 async def test_no_row_is_locked_before_the_runs_own(shop: Workshop, task: Task) -> None:
     """Else two workers at one command could wait for each other, and one of them lose its attempt."""
     await CASES[task.name].prepare(shop)
@@ -157,6 +182,7 @@ async def somebody_waits_for_a_lock(shop: Workshop) -> bool:
         return (await connection.execute(text(waiting))).first() is not None
 
 
+@each_task
 async def test_a_worker_that_lost_its_run_leaves_no_rows_of_its_end(shop: Workshop, task: Task) -> None:
     case = CASES[task.name]
     await case.prepare(shop)
@@ -172,6 +198,7 @@ async def test_a_worker_that_lost_its_run_leaves_no_rows_of_its_end(shop: Worksh
     assert await case.effects(shop) == before
 
 
+@each_task
 async def test_a_takeover_ends_what_a_lost_worker_began(shop: Workshop, task: Task) -> None:
     case = CASES[task.name]
     await case.prepare(shop)

@@ -1,0 +1,46 @@
+"""Keeps the counters of users true: followers, following, posts."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from streams.data.key_range import KeyRange
+from streams.data.needs import absent, look, problem
+from streams.data.progress import Progress, forget
+from streams.data.ranges import in_ranges
+from streams.data.user_statistics import correct_range, counters
+from streams.task import Concurrency, Context, Dead, Done, Outcome, task
+
+
+class UserStatistics(msgspec.Struct, frozen=True):
+    """``dry_run`` counts what is wrong and leaves it so."""
+
+    dry_run: bool = False
+
+
+@task(
+    queue="analytics",
+    timeout=timedelta(hours=2),
+    concurrency=Concurrency(key=lambda _: "update_user_statistics"),
+)
+async def update_user_statistics(args: UserStatistics, ctx: Context) -> Outcome:
+    """Counters are those of the rows at some moment of the run; only rows that are wrong are written.
+
+    A row that the backend changes just then, or has locked, is ``left`` as it is until the next run.
+    """
+    presence, backend = await look(ctx), ctx.backend
+    counted = counters(presence)
+    if said := problem(presence, backend.users.c.id, *counted, *counted.values()):
+        return Dead(said)
+
+    async def correct(connection: AsyncConnection, keys: KeyRange, _: Progress) -> Mapping[str, int]:
+        statement = correct_range(backend.users, counted, keys, dry_run=args.dry_run)
+        found = (await connection.execute(statement)).one()
+        left = 0 if args.dry_run else found.wrong - found.updated
+        return {"scanned": found.scanned, "wrong": found.wrong, "updated": found.updated, "left": left}
+
+    progress = await in_ranges(ctx, backend.users.c.id, correct)
+    without = absent(presence, backend.follows, backend.posts)
+    return Done({**progress.counts, **({"without": without} if without else {})}, effect=forget(ctx))

@@ -1,0 +1,18 @@
+"""Our tables of the data tasks: how far a run has come, and what they compute."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from schemas.tables import Timestamp, metadata
+
+task_progress = sa.Table(
+    "task_progress",
+    metadata,
+    sa.Column("run_id", UUID(as_uuid=True), primary_key=True),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("position", sa.Text),
+    sa.Column("finished", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("counts", JSONB, nullable=False, server_default="{}"),
+    sa.Column("began_at", Timestamp, nullable=False),
+    sa.Column("updated_at", Timestamp, nullable=False, server_default=sa.func.now()),
+)
