@@ -52,14 +52,14 @@ async def top(engine: AsyncEngine, window: str = "1h") -> dict[str, int]:
     return dict(view.top(window, 1000).tags)
 
 
-async def recounted(settings: Settings, engine: AsyncEngine, window: str = "1h") -> dict[str, int]:
+async def recounted(settings: Settings, engine: AsyncEngine, window: str = "1h", generation: int = 1) -> dict[str, int]:
     """The same from the topics themselves; only the offsets refused for their time are taken from the deltas."""
     first, last = _span(window)
     total: Tally[str] = Tally()
     for topic in TRENDING_TOPICS:
         records = await records_of(settings, topic)
         for partition in {record.partition for record in records}:
-            refused = await _refused(engine, f"{topic}:{partition}")
+            refused = await _refused(engine, f"{topic}:{partition}", generation)
             panes = recount([r for r in records if r.partition == partition], BLOCK, refused)
             for minute, tags in panes.items():
                 total.update(tags if first <= minute <= last else {})
@@ -75,20 +75,22 @@ def _span(window: str) -> tuple[int, int]:
     return (hour - HOUR_WINDOWS[window] + 1) * 60, hour * 60 + 59
 
 
-async def _refused(engine: AsyncEngine, source: str) -> set[int]:
-    query = text("SELECT format, body FROM tailrace.trending_deltas WHERE source = :source")
+async def _refused(engine: AsyncEngine, source: str, generation: int) -> set[int]:
+    query = text(
+        "SELECT format, body FROM tailrace.trending_deltas WHERE source = :source AND generation = :generation"
+    )
     async with engine.connect() as connection:
-        rows = (await connection.execute(query, {"source": source})).all()
+        rows = (await connection.execute(query, {"source": source, "generation": generation})).all()
     bodies = [unpack(row.body, row.format) for row in rows]
     return {offset for body in bodies for offset in (*body.late, *body.future)}
 
 
-async def all_counted(settings: Settings, engine: AsyncEngine) -> bool:
+async def all_counted(settings: Settings, engine: AsyncEngine, generation: int = 1) -> bool:
     """Whether the counters have stored every offset of the topics."""
     ends = {topic: len(await records_of(settings, topic)) for topic in TRENDING_TOPICS}
-    query = text("SELECT coalesce(sum(next_offset), 0) FROM tailrace.trending_sources WHERE generation = 1")
+    query = text("SELECT coalesce(sum(next_offset), 0) FROM tailrace.trending_sources WHERE generation = :generation")
     async with engine.connect() as connection:
-        return int((await connection.execute(query)).scalar_one()) == sum(ends.values())
+        return int((await connection.execute(query, {"generation": generation})).scalar_one()) == sum(ends.values())
 
 
 def posts(count: int, seed: int = 1) -> list[PostUploaded]:

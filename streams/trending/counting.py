@@ -135,7 +135,7 @@ class SourceCount:
         self.next_offset = record.offset + 1
         self.size += 1
         age = now_ms - record.timestamp
-        if age > LATE_MS:
+        if age > LATE_MS or record.offset in self._refused:
             self._late.append(record.offset)
         elif -age > FUTURE_MS:
             self._future.append(record)

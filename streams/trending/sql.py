@@ -8,7 +8,9 @@ HOLD_GENERATION = text("SELECT live_generation FROM tailrace.trending_state FOR 
 
 # Make the next generation live, with no counts yet: after a topic was made anew.
 NEXT_GENERATION = text("""
-    UPDATE tailrace.trending_state SET live_generation = live_generation + 1 RETURNING live_generation
+    UPDATE tailrace.trending_state
+       SET live_generation = greatest(live_generation, (SELECT max(generation) FROM tailrace.trending_sources)) + 1
+    RETURNING live_generation
 """)
 
 # Begin to count a source that nobody has counted yet.

@@ -79,9 +79,22 @@ class TrendingStore:
             for step in steps:
                 if step.batch and step.source in advanced:
                     await self._add(connection, generation, step.batch)
+                    for record in step.batch.future:
+                        await put(connection, _future_letter(step.source, record))
             for gap in gaps:
                 if gap.source in advanced:
                     await connection.execute(sql.ADD_GAP, _gap_row(generation, gap))
+        return advanced
+
+    async def flush_candidate(self, generation: int, steps: Sequence[Step], gaps: Sequence[Gap]) -> set[str]:
+        """The same for a generation that is not live: the dead letters of its events are there already."""
+        async with self._engine.begin() as connection:
+            advanced = await self._advance(connection, generation, steps)
+            for step in steps:
+                if step.batch and step.source in advanced:
+                    await self._add(connection, generation, step.batch)
+            for gap in gaps:
+                await connection.execute(sql.ADD_GAP, _gap_row(generation, gap))
         return advanced
 
     async def _advance(self, connection: AsyncConnection, generation: int, steps: Sequence[Step]) -> set[str]:
@@ -96,8 +109,6 @@ class TrendingStore:
 
     async def _add(self, connection: AsyncConnection, generation: int, batch: Batch) -> None:
         await connection.execute(sql.ADD_DELTA, delta_row(generation, batch.delta))
-        for record in batch.future:
-            await put(connection, _future_letter(batch.delta.source, record))
 
 
 def delta_row(generation: int, delta: Delta) -> dict[str, object]:
