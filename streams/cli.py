@@ -55,12 +55,13 @@ def serve() -> None:
     """Run the HTTP server: live trends, the page, health."""
     import uvloop
 
+    from agents import TASKS
     from streams.starting import CannotStart
     from streams.web.server import serve as run_server
 
     settings = load_settings()
     try:
-        uvloop.run(run_server(settings))
+        uvloop.run(run_server(settings, TASKS))
     except CannotStart as error:
         sys.exit(f"tailrace serve: {error}")
 

@@ -26,6 +26,10 @@ class WrongReplay(Exception):
     """It cannot be done as it was asked for; the message says why and names the right values."""
 
 
+class UnknownReplay(WrongReplay):
+    """No replay has this number."""
+
+
 class Request(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A replay as it was asked for. ``start`` and ``end`` are texts of the form ``BOUNDS``."""
 

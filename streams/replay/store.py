@@ -16,7 +16,7 @@ from streams.db import autocommit
 from streams.replay import replay_sql as sql
 from streams.replay.fates import Counts
 from streams.replay.planning import Plan
-from streams.replay.request import Request, WrongReplay
+from streams.replay.request import Request, UnknownReplay, WrongReplay
 from streams.replay.stretches import Gap, Stretch
 
 Facts = dict[str, Any]
@@ -96,10 +96,10 @@ async def list_replays(connection: AsyncConnection, limit: int) -> list[Facts]:
 
 
 async def show_replay(connection: AsyncConnection, number: int) -> Facts:
-    """All that is known of one, with its runs by state. Raises ``WrongReplay``."""
+    """All that is known of one, with its runs by state. Raises ``UnknownReplay``."""
     row = (await connection.execute(sql.SHOW, {"id": number})).mappings().first()
     if row is None:
-        raise WrongReplay(f"there is no replay {number}; `tailrace replay status` lists them")
+        raise UnknownReplay(f"there is no replay {number}; `tailrace replay status` lists them")
     runs = {found.state: found.runs for found in await connection.execute(sql.RUNS, {"id": number})}
     return {**row, "runs": runs}
 

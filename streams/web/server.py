@@ -1,6 +1,7 @@
 """The whole ``tailrace serve`` process."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 from aiohttp import web
@@ -12,6 +13,7 @@ from streams.health import Health
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.starting import require_schema, stopped_by_signals
+from streams.task import Task
 from streams.trending.view import View
 from streams.web.health_routes import add_health_routes, start_site
 from streams.web.host_check import only_known_hosts
@@ -19,29 +21,31 @@ from streams.web.media import add_media
 from streams.web.middleware import new_application
 from streams.web.overview import Overview, add_overview
 from streams.web.page_routes import add_page
+from streams.web.replays import add_replays
 from streams.web.trends import add_trends
 
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, tasks: Sequence[Task]) -> None:
     """Answer until SIGTERM or SIGINT. Raises ``CannotStart``, which says what to do, if it cannot begin."""
     engine = engine_for(settings.database)
     try:
         with stopped_by_signals() as stopped:
             await require_schema(engine, settings.database)
-            await _serve_until(stopped, settings, engine)
+            await _serve_until(stopped, settings, engine, tasks)
     finally:
         await engine.dispose()
 
 
-async def _serve_until(stopped: asyncio.Event, settings: Settings, engine: AsyncEngine) -> None:
+async def _serve_until(stopped: asyncio.Event, settings: Settings, engine: AsyncEngine, tasks: Sequence[Task]) -> None:
     metrics, health = Metrics(), Health()
     view = View(engine, metrics)
     probe = DatabaseProbe(engine, settings.database)
     health.add("database", probe.problem)
     health.add("trending view", view.problem)
     app = application(settings, engine, view, health, metrics)
+    add_replays(app, settings, engine, tasks)
     runner, port = await start_site(app, settings.http.host, settings.http.port)
     try:
         async with asyncio.TaskGroup() as group:

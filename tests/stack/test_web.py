@@ -194,19 +194,19 @@ async def test_serve_refuses_a_database_without_our_schema(stack: object, enviro
     url = environment["TAILRACE_DATABASE__URL"].rsplit("/", 1)[0] + "/template1"
 
     with pytest.raises(CannotStart, match="no schema `tailrace` yet; run `tailrace migrate`"):
-        await serve(Settings.load({**environment, "TAILRACE_DATABASE__URL": url}))
+        await serve(Settings.load({**environment, "TAILRACE_DATABASE__URL": url}), [])
 
 
 async def test_serve_refuses_a_taken_port(environment: dict[str, str], client: Client) -> None:
     environment["TAILRACE_HTTP__PORT"] = str(client.port)
 
     with pytest.raises(CannotStart, match="is taken by another program; set TAILRACE_HTTP__PORT"):
-        await serve(Settings.load(environment))
+        await serve(Settings.load(environment), [])
 
 
 async def test_serve_answers_until_sigterm_and_then_returns(environment: dict[str, str]) -> None:
     port = unused_port()
-    serving = asyncio.create_task(serve(Settings.load({**environment, "TAILRACE_HTTP__PORT": str(port)})))
+    serving = asyncio.create_task(serve(Settings.load({**environment, "TAILRACE_HTTP__PORT": str(port)}), []))
     await _reachable(port, serving)
 
     os.kill(os.getpid(), signal.SIGTERM)
