@@ -10,7 +10,7 @@ from streams.data.key_range import KeyRange
 from streams.data.needs import absent, look, problem
 from streams.data.progress import Progress, forget
 from streams.data.ranges import in_ranges
-from streams.data.user_statistics import correct_range, counters
+from streams.data.user_statistics import correct_range, counters_of
 from streams.task import Concurrency, Context, Dead, Done, Outcome, task
 
 
@@ -31,12 +31,12 @@ async def update_user_statistics(args: UserStatistics, ctx: Context) -> Outcome:
     A row that the backend changes just then, or has locked, is ``left`` as it is until the next run.
     """
     presence, backend = await look(ctx), ctx.backend
-    counted = counters(presence)
-    if said := problem(presence, backend.users.c.id, *counted, *counted.values()):
+    counters = counters_of(presence)
+    if said := problem(presence, backend.users.c.id, *counters, *counters.values()):
         return Dead(said)
 
     async def correct(connection: AsyncConnection, keys: KeyRange, _: Progress) -> Mapping[str, int]:
-        statement = correct_range(backend.users, counted, keys, dry_run=args.dry_run)
+        statement = correct_range(backend.users, counters, keys, dry_run=args.dry_run)
         found = (await connection.execute(statement)).one()
         left = 0 if args.dry_run else found.wrong - found.updated
         return {"scanned": found.scanned, "wrong": found.wrong, "updated": found.updated, "left": left}

@@ -16,3 +16,11 @@ task_progress = sa.Table(
     sa.Column("began_at", Timestamp, nullable=False),
     sa.Column("updated_at", Timestamp, nullable=False, server_default=sa.func.now()),
 )
+
+post_engagement = sa.Table(
+    "post_engagement",
+    metadata,
+    sa.Column("post_id", sa.Text(collation="C"), primary_key=True),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("computed_at", Timestamp, nullable=False),
+)

@@ -37,6 +37,13 @@ CROWD = text("""
       FROM generate_series(1, CAST(:users AS bigint)) AS number
 """)
 
+POSTS = text("""
+    INSERT INTO posts (content, visibility, is_pinned, likes_count, comments_count, shares_count, views_count,
+                       created_at, updated_at, author_id)
+    SELECT '', 'public', false, 1, 0, 0, number, now() - interval '20 days', now(), 1
+      FROM generate_series(1, CAST(:posts AS bigint)) AS number
+""")
+
 # Whoever moves a run's progress on waits here while somebody has the lock; the first range passes.
 BARRIER = (
     """
@@ -62,6 +69,13 @@ async def crowd(engine: AsyncEngine, users: int) -> None:
         await connection.execute(CROWD, {"users": users})
 
 
+async def many_posts(engine: AsyncEngine, posts: int) -> None:
+    """So many posts of one author, all too old to change their scores."""
+    await crowd(engine, 1)
+    async with engine.begin() as connection:
+        await connection.execute(POSTS, {"posts": posts})
+
+
 async def odd_backend(shop: Workshop) -> Workshop:
     """The same workshop with tables as ``ODD`` has them."""
     backend = backend_of(ODD)
@@ -75,7 +89,7 @@ async def empty(shop: Workshop) -> None:
     """The backend's tables and ours, between two examples of one test."""
     names = (table.fullname for table in (shop.backend.users, shop.backend.content_types, shop.backend.hashtags))
     quoted = (".".join(f'"{part}"' for part in name.split(".")) for name in names)
-    await execute(shop.engine, f"TRUNCATE {', '.join(quoted)}, tailrace.task_runs CASCADE")
+    await execute(shop.engine, f"TRUNCATE {', '.join(quoted)}, tailrace.task_runs, tailrace.post_engagement CASCADE")
 
 
 async def insert(shop: Workshop, table: sa.Table, rows: list[dict[str, Any]]) -> None:

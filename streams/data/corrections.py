@@ -4,7 +4,7 @@ The backend is never made to wait for its own rows in turn: a row that it has lo
 deadlock can have this statement in it, and so is one that it has changed since the truth was read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,5 +48,10 @@ def materialized(query: "sa.Select[Any]", name: str) -> sa.CTE:
     return query.cte(name).prefix_with("MATERIALIZED")
 
 
-def count_of(part: sa.FromClause) -> "sa.ScalarSelect[int]":
-    return sa.select(sa.func.count()).select_from(part).scalar_subquery()
+def counted(parts: Mapping[str, sa.FromClause | None]) -> "sa.Select[Any]":
+    """One row with the number of rows of each part; 0 for None, a part that is left out of the statement."""
+    return sa.select().add_columns(*(_count(part).label(name) for name, part in parts.items()))
+
+
+def _count(part: sa.FromClause | None) -> "sa.ColumnElement[int]":
+    return sa.literal(0) if part is None else sa.select(sa.func.count()).select_from(part).scalar_subquery()

@@ -5,13 +5,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from streams.backend_presence import Presence
-from streams.data.corrections import correction, count_of, materialized
+from streams.data.corrections import correction, counted, materialized
 from streams.data.key_range import KeyRange
 
 Counted = dict["sa.Column[Any]", "sa.Column[Any]"]
 
 
-def counters(presence: Presence) -> Counted:
+def counters_of(presence: Presence) -> Counted:
     """For each counter the column that names the user in the rows that it counts; those of tables that are there."""
     backend = presence.backend
     known: Counted = {
@@ -22,19 +22,18 @@ def counters(presence: Presence) -> Counted:
     return {counter: of for counter, of in known.items() if presence.has(of.table)}
 
 
-def correct_range(users: sa.Table, counted: Counted, keys: KeyRange, *, dry_run: bool) -> "sa.Select[int, int, int]":
+def correct_range(users: sa.Table, counters: Counted, keys: KeyRange, *, dry_run: bool) -> "sa.Select[Any]":
     """One statement: the users of the range that are ``scanned``, those that are ``wrong`` and those ``updated``."""
-    truth = materialized(_truth(users, counted, keys), "truth")
-    wrong, right = correction(users, list(counted), truth, keys)
-    updated = sa.literal(0) if dry_run else count_of(right)
-    return sa.select(count_of(truth).label("scanned"), count_of(wrong).label("wrong"), updated.label("updated"))
+    truth = materialized(_truth(users, counters, keys), "truth")
+    wrong, right = correction(users, list(counters), truth, keys)
+    return counted({"scanned": truth, "wrong": wrong, "updated": None if dry_run else right})
 
 
-def _truth(users: sa.Table, counted: Counted, keys: KeyRange) -> "sa.Select[Any]":
+def _truth(users: sa.Table, counters: Counted, keys: KeyRange) -> "sa.Select[Any]":
     """Counters as they are and as they should be. Each is counted by the index of its foreign key."""
     columns: list[sa.ColumnElement[Any]] = [users.c.id.label("id")]
     source: sa.FromClause = users
-    for number, (counter, of) in enumerate(counted.items()):
+    for number, (counter, of) in enumerate(counters.items()):
         found = (
             sa.select(of.label("id"), sa.func.count().label("rows"))
             .where(keys.covers(of))

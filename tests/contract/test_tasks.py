@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from agents import TASKS
+from agents.update_post_engagement_scores import EngagementScores
 from agents.update_user_statistics import UserStatistics
 from schemas.events import Fact, Id, PostUploaded, UserCreated
 from schemas.tables import mail_deliveries, media_assets, media_renditions, task_runs
+from schemas.tables_data import post_engagement
 from streams.task import Done, Skip, Task
 from tests.data_ground import column
 from tests.one_run import Workshop
@@ -75,9 +77,19 @@ async def counters(shop: Workshop) -> list[Any]:
     return await column(shop, users.id, users.followers_count, users.following_count, users.posts_count)
 
 
+async def a_liked_post(shop: Workshop) -> None:
+    await shop.add_user(7)
+    await shop.add(shop.backend.posts, id=7, author_id=7, likes_count=3)
+
+
+async def scores(shop: Workshop) -> list[Any]:
+    return [(row["post_id"], row["score"]) for row in await shop.rows(post_engagement)]
+
+
 CASES = {
     "send_welcome_email": Case(user_created, a_user, mails),
     "process_media_upload": Case(post_uploaded, a_post_with_a_photo, renditions),
+    "update_post_engagement_scores": Case(EngagementScores(), a_liked_post, scores),
     "update_user_statistics": Case(UserStatistics(), a_wrong_counter, counters),
 }
 
