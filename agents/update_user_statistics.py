@@ -11,7 +11,7 @@ from streams.data.needs import absent, look, problem
 from streams.data.progress import Progress, forget
 from streams.data.ranges import in_ranges
 from streams.data.user_statistics import correct_range, counters_of
-from streams.task import Concurrency, Context, Dead, Done, Outcome, task
+from streams.task import Concurrency, Context, Dead, Done, Outcome, Skip, task
 
 
 class UserStatistics(msgspec.Struct, frozen=True):
@@ -34,6 +34,8 @@ async def update_user_statistics(args: UserStatistics, ctx: Context) -> Outcome:
     counters = counters_of(presence)
     if said := problem(presence, backend.users.c.id, *counters, *counters.values()):
         return Dead(said)
+    if not counters:
+        return Skip("the backend has neither follows nor posts: there is nothing to count")
 
     async def correct(connection: AsyncConnection, keys: KeyRange, _: Progress) -> Mapping[str, int]:
         statement = correct_range(backend.users, counters, keys, dry_run=args.dry_run)

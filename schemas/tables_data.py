@@ -1,7 +1,7 @@
 """Our tables of the data tasks: how far a run has come, and what they compute."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, JSONB, UUID
 
 from schemas.tables import Timestamp, metadata
 
@@ -21,6 +21,6 @@ post_engagement = sa.Table(
     "post_engagement",
     metadata,
     sa.Column("post_id", sa.Text(collation="C"), primary_key=True),
-    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("score", DOUBLE_PRECISION, nullable=False),
     sa.Column("computed_at", Timestamp, nullable=False),
 )

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from agents.update_user_statistics import UserStatistics, update_user_statistics
 from streams.claims import LostClaim
-from streams.task import Dead, Done
+from streams.task import Dead, Done, Skip
 from tests.data_ground import column, crowd, empty, execute, insert, keys_of, met_half_way, odd_backend, person
 from tests.one_run import Workshop
 
@@ -170,6 +170,14 @@ async def test_without_the_table_of_follows_only_posts_are_counted_and_the_outco
 
     assert found["without"] == ["follows"]
     assert await counters(shop) == [(1, 5, 0, 2)]
+
+
+async def test_a_backend_without_follows_and_posts_has_nothing_to_count(shop: Workshop) -> None:
+    await execute(shop.engine, "DROP TABLE follows", "DROP TABLE posts CASCADE")
+
+    outcome = await shop.run(update_user_statistics, ALL)
+
+    assert outcome == Skip("the backend has neither follows nor posts: there is nothing to count")
 
 
 @pytest.mark.parametrize(
