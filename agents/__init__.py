@@ -1,6 +1,9 @@
 """The tasks of this application. A new one: its file here, its name in ``TASKS``, its test."""
 
+from agents.cleanup_expired_tokens import cleanup_expired_tokens
+from agents.cleanup_old_notifications import cleanup_old_notifications
 from agents.process_media_upload import process_media_upload
+from agents.send_notification import send_notification
 from agents.send_welcome_email import send_welcome_email
 from agents.update_post_engagement_scores import update_post_engagement_scores
 from agents.update_user_statistics import update_user_statistics
@@ -11,4 +14,7 @@ TASKS: tuple[Task, ...] = (
     process_media_upload,
     update_user_statistics,
     update_post_engagement_scores,
+    cleanup_expired_tokens,
+    cleanup_old_notifications,
+    send_notification,
 )

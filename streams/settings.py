@@ -28,7 +28,7 @@ from streams.setting_groups import (
     Trending,
     Worker,
 )
-from streams.task_settings import Media, Smtp, Tasks
+from streams.task_settings import Cleanup, Media, Smtp, Tasks
 
 PREFIX = "TAILRACE_"
 
@@ -51,6 +51,7 @@ class Settings(Group):
     replay: Replay = Replay()
     trending: Trending = Trending()
     tasks: Tasks = Tasks()
+    cleanup: Cleanup = Cleanup()
     backend: Backend = Backend()
     log: Log = Log()
 

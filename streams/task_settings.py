@@ -48,3 +48,9 @@ class Media(Group):
 
 class Tasks(Group):
     welcome_max_age: Duration = timedelta(hours=48)
+
+
+class Cleanup(Group):
+    inactive_after: Duration = Field(timedelta(days=30), description="without a sign of life, a user's sessions go")
+    refresh_tokens_keep: Duration = Field(timedelta(days=30), description="of graphql_jwt; older ones have expired")
+    notifications_keep: Duration = Field(timedelta(days=30), description="read ones that are older go")

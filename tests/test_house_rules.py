@@ -20,7 +20,10 @@ LONGEST_POLL = 0.25
 FAUST_SHELL = {"streams/app.py", "streams/faust_shell.py"}
 """The composition root, and the module that it leaves Faust's own objects to."""
 
-ADAPTERS = ("streams.task", "streams.data", "streams.mail", "streams.media")
+ADAPTERS = (
+    *("streams.task", "streams.data", "streams.mail", "streams.media", "streams.cleanup", "streams.forgetting"),
+    *("streams.backend_presence", "streams.backend_rows"),
+)
 """What a task may import of ours beside ``schemas``."""
 
 RUN_AT_IMPORT = {"streams/migrations/env.py"}

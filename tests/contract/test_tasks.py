@@ -12,12 +12,16 @@ import pytest
 from sqlalchemy import text
 
 from agents import TASKS
+from agents.cleanup_expired_tokens import CleanupExpiredTokens
+from agents.cleanup_old_notifications import CleanupOldNotifications
+from agents.send_notification import SendNotification
 from agents.update_post_engagement_scores import EngagementScores
 from agents.update_user_statistics import UserStatistics
 from schemas.events import Fact, Id, PostUploaded, UserCreated
 from schemas.tables import mail_deliveries, media_assets, media_renditions, task_runs
 from schemas.tables_data import post_engagement
 from streams.task import Done, Skip, Task
+from tests.clean_up import expired_and_live_sessions, notifications, old_and_new_notifications, session_keys
 from tests.data_ground import column
 from tests.one_run import Workshop
 from tests.pictures import encoded, photo
@@ -90,10 +94,19 @@ CASES = {
     "send_welcome_email": Case(user_created, a_user, mails),
     "process_media_upload": Case(post_uploaded, a_post_with_a_photo, renditions),
     "update_post_engagement_scores": Case(EngagementScores(), a_liked_post, scores),
+    "cleanup_expired_tokens": Case(CleanupExpiredTokens(), expired_and_live_sessions, session_keys),
+    "cleanup_old_notifications": Case(CleanupOldNotifications(), old_and_new_notifications, notifications),
+    "send_notification": Case(SendNotification(recipient_id=7, message="hello"), a_user, notifications),
     "update_user_statistics": Case(UserStatistics(), a_wrong_counter, counters),
 }
 
+ORDERED = {"send_notification"}
+"""Tasks of which each order is meant, also one like another."""
+
 each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+each_task_of_a_cause = pytest.mark.parametrize(
+    "task", [task for task in TASKS if task.name not in ORDERED], ids=lambda task: task.name
+)
 each_task_of_a_fact = pytest.mark.parametrize("task", [task for task in TASKS if task.on], ids=lambda task: task.name)
 
 
@@ -143,7 +156,7 @@ async def test_a_run_is_done_and_tells_what_it_did(shop: Workshop, task: Task) -
     assert await CASES[task.name].effects(shop)
 
 
-@each_task
+@each_task_of_a_cause
 @pytest.mark.parametrize("row_id", [7, "7"], ids=repr)
 async def test_a_repeat_under_another_id_has_no_second_effect(shop: Workshop, task: Task, row_id: Id) -> None:
     case = CASES[task.name]
