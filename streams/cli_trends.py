@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from streams.cli_database import with_database
+from streams.cli_database import echo_json, with_database
 from streams.cli_kafka import with_servers
 from streams.instants import parse_past
 from streams.settings import Settings
 
 if TYPE_CHECKING:
+    from streams.trending.answers import Answer
     from streams.trending.rebuild import Comparison
 
 SHOWN = 10
@@ -20,6 +21,79 @@ SHOWN = 10
 @click.group()
 def trends() -> None:
     """The trending counts."""
+
+
+@trends.command()
+@click.argument("tag")
+@click.option("--reason", help="Shown by `trends blocked`.")
+def block(tag: str, reason: str | None) -> None:
+    """Never show TAG, on any server, within two seconds. It is counted all the same."""
+    from streams.trending.blocked import NoTag, block, checked_tag
+
+    async def change(_: Settings, engine: AsyncEngine) -> str:
+        checked = checked_tag(tag)
+        async with engine.begin() as connection:
+            await block(connection, checked, reason)
+        return checked
+
+    blocked = with_database("trends block", change, refusals=(NoTag,))
+    click.echo(f"#{blocked} is not shown any more; `tailrace trends unblock {blocked}` shows it again")
+
+
+@trends.command()
+@click.argument("tag")
+def unblock(tag: str) -> None:
+    """Show TAG again."""
+    from streams.trending.blocked import NoTag, checked_tag, unblock
+
+    async def change(_: Settings, engine: AsyncEngine) -> tuple[str, bool]:
+        checked = checked_tag(tag)
+        async with engine.begin() as connection:
+            return checked, await unblock(connection, checked)
+
+    unblocked, was_blocked = with_database("trends unblock", change, refusals=(NoTag,))
+    click.echo(f"#{unblocked} is shown again" if was_blocked else f"#{unblocked} was not blocked")
+
+
+@trends.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array for programs.")
+def blocked(as_json: bool) -> None:
+    """List the tags that are never shown."""
+    from streams.trending.blocked import Blocked, list_blocked
+    from streams.trends_tables import print_blocked
+
+    async def read(_: Settings, engine: AsyncEngine) -> list[Blocked]:
+        async with engine.connect() as connection:
+            return await list_blocked(connection)
+
+    found = with_database("trends blocked", read)
+    if as_json:
+        echo_json([row._asdict() for row in found])
+    else:
+        print_blocked(found)
+
+
+@trends.command()
+@click.option("--window", default="1h", show_default=True, help="One of 5m, 15m, 1h, 6h, 24h, 7d.")
+@click.option("--rank", type=click.Choice(["count", "trending"]), default="count", show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print what GET /api/v1/trends/tags answers.")
+def show(window: str, rank: str, limit: int, as_json: bool) -> None:
+    """Show the top tags, as a server would. Needs the database and no server."""
+    from streams.trending.questions import Question, WrongQuestion, as_plain, ask
+    from streams.trending.view import View
+    from streams.trends_tables import print_answer
+
+    async def read(settings: Settings, engine: AsyncEngine) -> "Answer":
+        view = View(engine, half_life=settings.trending.half_life)
+        await view.refresh()
+        return ask(view, Question.checked(window, rank, limit))
+
+    found = with_database("trends show", read, refusals=(WrongQuestion,))
+    if as_json:
+        echo_json(as_plain(found))
+    else:
+        print_answer(found)
 
 
 @trends.command()

@@ -94,6 +94,7 @@ class Metrics:
         self.view_lag = Gauge(
             "tailrace_trending_view_lag_seconds", "How far answers are behind the clock", registry=registry
         )
+        self.trend_streams = Gauge("tailrace_trend_streams", "Open streams of the top list", registry=registry)
         self.requests = Histogram(
             "tailrace_http_request_seconds",
             "Time of an HTTP request",

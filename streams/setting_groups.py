@@ -102,6 +102,7 @@ class Trending(Group):
     flush: Duration = timedelta(milliseconds=500)
     max_batch: int = Field(200_000, ge=1, description="events counted and not stored before counting pauses")
     archive_after: Duration = timedelta(minutes=2)
+    half_life: Duration = Field(timedelta(hours=2), description="in which a peak of a tag is worth half")
 
 
 class Backend(Group):

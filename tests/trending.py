@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas import tables
 from schemas.events import PostUploaded
 from schemas.topics import TRENDING_TOPICS
 from streams.health import Health
@@ -17,15 +19,40 @@ from streams.kafka_client import client_options
 from streams.metrics import Metrics
 from streams.publisher import AsyncPublisher
 from streams.settings import Settings
+from streams.trending import sql
 from streams.trending.counter import Counter
-from streams.trending.delta import unpack
-from streams.trending.store import TrendingStore
+from streams.trending.delta import Body, Delta, Panes, add_panes, unpack
+from streams.trending.store import TrendingStore, delta_row
 from streams.trending.view import View
 from streams.trending.windows import HOUR_WINDOWS, MINUTE_WINDOWS
 from tests.events import post_uploaded, records_of
 from tests.recount import recount
 
 BLOCK = 1000
+
+
+class Stored:
+    """Counts as a counter stores them, of one source, with all that was stored in ``panes``."""
+
+    def __init__(self, engine: AsyncEngine, generation: int = 1) -> None:
+        self._engine = engine
+        self._generation, self._source = generation, "post.uploaded:0"
+        self._offset = 0
+        self.panes: Panes = {}
+
+    async def add(self, panes: Panes, counted_until: datetime) -> None:
+        """One delta more; the source is counted up to that instant."""
+        delta = Delta(self._source, self._offset, self._offset + 1, Body(panes))
+        self._offset += 1
+        add_panes(self.panes, panes)
+        key = {"generation": self._generation, "source": self._source}
+        source = {**key, "next_offset": self._offset, "archived_offset": 0, "counted_until": counted_until}
+        async with self._engine.begin() as connection:
+            await connection.execute(sql.ADD_DELTA, delta_row(self._generation, delta))
+            statement = insert(tables.trending_sources).values(**source)
+            moved = {"next_offset": self._offset, "counted_until": counted_until}
+            keys = [tables.trending_sources.c.generation, tables.trending_sources.c.source]
+            await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=moved))
 
 
 @asynccontextmanager

@@ -27,11 +27,34 @@ DELTAS_SINCE_OFFSET = text("""
 # The newest event time that a gap hides, or null.
 INCOMPLETE_UNTIL = text("SELECT max(until) AS until FROM tailrace.trending_gaps WHERE generation = :generation")
 
-# The hours of a long window, added up.
+# The hours of a long window, added up. As columns: many rows would hold up whoever reads them.
 HOUR_TOTALS = text("""
-    SELECT tag, sum(uses)::bigint AS uses FROM tailrace.trending_hours
-     WHERE generation = :generation AND hour BETWEEN :first AND :last
-     GROUP BY tag
+    SELECT array_agg(tag) AS tags, array_agg(uses) AS uses FROM (
+        SELECT tag, sum(uses)::bigint AS uses FROM tailrace.trending_hours
+         WHERE generation = :generation AND hour BETWEEN :first AND :last
+         GROUP BY tag) AS total
+""")
+
+# Single hours, as they are.
+OBSERVED = text("""
+    SELECT hour, array_agg(tag) AS tags, array_agg(uses) AS uses FROM tailrace.trending_hours
+     WHERE generation = :generation AND hour = ANY(CAST(:hours AS int[]))
+     GROUP BY hour
+""")
+
+# The same hour of several days, added up.
+BEFORE = text("""
+    SELECT array_agg(tag) AS tags, array_agg(uses) AS uses FROM (
+        SELECT tag, sum(uses)::bigint AS uses FROM tailrace.trending_hours
+         WHERE generation = :generation AND hour = ANY(CAST(:hours AS int[]))
+         GROUP BY tag) AS total
+""")
+
+# One tag by hour: a look-up of the key for each.
+HISTORY = text("""
+    SELECT h.hour, t.uses
+      FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS h (hour)
+      JOIN tailrace.trending_hours AS t ON t.generation = :generation AND t.hour = h.hour AND t.tag = :tag
 """)
 
 # What is not in the hours yet.

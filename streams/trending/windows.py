@@ -1,6 +1,7 @@
 """The running totals of each window: of minutes that are added once and subtracted once, and of hours."""
 
 import heapq
+from collections.abc import Collection
 from datetime import timedelta
 
 from streams.trending.delta import Panes
@@ -22,6 +23,12 @@ class Top:
 
     def __init__(self) -> None:
         self._known: dict[str, list[tuple[str, int]]] = {}
+        self._hidden: Collection[str] = frozenset()
+
+    def hide(self, tags: Collection[str]) -> None:
+        """Leave these out from now on."""
+        self._hidden = tags
+        self.forget()
 
     def forget(self) -> None:
         """The totals have changed."""
@@ -30,8 +37,11 @@ class Top:
     def of(self, window: str, totals: dict[str, int], limit: int) -> list[tuple[str, int]]:
         """At most ``limit`` tags; of equal ones the first by name."""
         if window not in self._known:
-            self._known[window] = _top(totals, MAX_TOP)
+            self._known[window] = self._without_hidden(_top(totals, MAX_TOP + len(self._hidden)))
         return self._known[window][:limit]
+
+    def _without_hidden(self, top: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        return [item for item in top if item[0] not in self._hidden] if self._hidden else top
 
 
 class MinuteWindows:
@@ -40,8 +50,13 @@ class MinuteWindows:
     def __init__(self, now: int) -> None:
         self.now = now
         self._panes: Panes = {}
-        self._totals: dict[str, dict[str, int]] = {name: {} for name in MINUTE_WINDOWS}
+        self.totals: dict[str, dict[str, int]] = {name: {} for name in MINUTE_WINDOWS}
+        """Uses in each window, by tag."""
         self._top = Top()
+
+    def hide(self, tags: Collection[str]) -> None:
+        """Leave these tags out of every top from now on."""
+        self._top.hide(tags)
 
     def span(self, window: str) -> tuple[int, int]:
         """First and last minute of the window."""
@@ -54,7 +69,7 @@ class MinuteWindows:
                 continue
             pane = self._panes.setdefault(minute, {})
             _add(pane, tags)
-            for window, total in self._totals.items():
+            for window, total in self.totals.items():
                 first, last = self.span(window)
                 if first <= minute <= last:
                     _add(total, tags)
@@ -64,7 +79,7 @@ class MinuteWindows:
         """Let the windows end with the minute ``now``. Time never goes back."""
         if now <= self.now:
             return
-        for window, total in self._totals.items():
+        for window, total in self.totals.items():
             first, last = self.span(window)
             for minute in range(first, min(now - MINUTE_WINDOWS[window] + 1, last + 1)):
                 _subtract(total, self._panes.get(minute, {}))
@@ -77,7 +92,7 @@ class MinuteWindows:
 
     def top(self, window: str, limit: int) -> list[tuple[str, int]]:
         """The tags with the most uses in the window."""
-        return self._top.of(window, self._totals[window], limit)
+        return self._top.of(window, self.totals[window], limit)
 
 
 class HourWindows:
@@ -88,13 +103,18 @@ class HourWindows:
 
     def __init__(self, now: int, totals: dict[str, dict[str, int]]) -> None:
         self.now = now
-        self._totals = totals
+        self.totals = totals
+        """Uses in each window, by tag."""
         self._top = Top()
+
+    def hide(self, tags: Collection[str]) -> None:
+        """Leave these tags out of every top from now on."""
+        self._top.hide(tags)
 
     def add(self, panes: Panes) -> None:
         """Count uses, of minutes. Those after the present hour are in the totals of the next one."""
         for minute, tags in panes.items():
-            for window, total in self._totals.items():
+            for window, total in self.totals.items():
                 if self.now - HOUR_WINDOWS[window] < minute // 60 <= self.now:
                     _add(total, tags)
         self._top.forget()
@@ -105,7 +125,7 @@ class HourWindows:
 
     def top(self, window: str, limit: int) -> list[tuple[str, int]]:
         """The tags with the most uses in the window."""
-        return self._top.of(window, self._totals[window], limit)
+        return self._top.of(window, self.totals[window], limit)
 
 
 def _top(totals: dict[str, int], limit: int) -> list[tuple[str, int]]:

@@ -20,6 +20,8 @@ HEADERS = {
 }
 """On every answer: no page of ours runs or loads what is not a file of ours, and none is framed."""
 
+STREAM = "text/event-stream"
+
 
 def new_application(metrics: Metrics) -> web.Application:
     """An application without routes whose requests are measured, and whose failures say what to do."""
@@ -29,12 +31,16 @@ def new_application(metrics: Metrics) -> web.Application:
 
 
 def measured(metrics: Metrics) -> Middleware:
-    """Observe the time of each request by route (not by path, of which there are too many) and status."""
+    """Observe the time of each request by route (not by path, of which there are too many) and status.
+
+    A stream lasts for as long as its reader likes: that says nothing of us.
+    """
 
     @web.middleware
     async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         status = 500
+        response: web.StreamResponse | None = None
         try:
             response = await handler(request)
             status = response.status
@@ -43,8 +49,9 @@ def measured(metrics: Metrics) -> Middleware:
             status = error.status
             raise
         finally:
-            elapsed = time.perf_counter() - started
-            metrics.requests.labels(_route(request), str(status)).observe(elapsed)
+            if response is None or response.content_type != STREAM:
+                elapsed = time.perf_counter() - started
+                metrics.requests.labels(_route(request), str(status)).observe(elapsed)
 
     return measure
 

@@ -22,6 +22,7 @@ from streams.web.middleware import new_application
 from streams.web.overview import Overview, add_overview
 from streams.web.page_routes import add_page
 from streams.web.replays import add_replays
+from streams.web.trend_stream import add_trend_stream
 from streams.web.trends import add_trends
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ async def serve(settings: Settings, tasks: Sequence[Task]) -> None:
 
 async def _serve_until(stopped: asyncio.Event, settings: Settings, engine: AsyncEngine, tasks: Sequence[Task]) -> None:
     metrics, health = Metrics(), Health()
-    view = View(engine, metrics)
+    view = View(engine, metrics, half_life=settings.trending.half_life)
     probe = DatabaseProbe(engine, settings.database)
     health.add("database", probe.problem)
     health.add("trending view", view.problem)
@@ -66,7 +67,8 @@ def application(
     app = new_application(metrics)
     app.middlewares.append(only_known_hosts(settings.http))
     add_page(app)
-    add_trends(app, view)
+    add_trends(app, view, engine, settings.database)
+    add_trend_stream(app, view, metrics)
     add_overview(app, Overview(engine, settings.database), health)
     add_media(app, settings.media)
     add_health_routes(app, health, metrics)

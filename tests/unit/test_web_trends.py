@@ -8,7 +8,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from streams.db import engine_for
 from streams.metrics import Metrics
+from streams.setting_groups import Database
 from streams.trending.view import Answer, View
 from streams.web.middleware import new_application
 from streams.web.trends import add_trends
@@ -36,7 +38,8 @@ def view() -> OneAnswer:
 @pytest.fixture
 async def client(view: OneAnswer) -> AsyncIterator[Client]:
     app = new_application(Metrics())
-    add_trends(app, cast(View, view))
+    database = Database(url="postgresql://127.0.0.1:1/nowhere")
+    add_trends(app, cast(View, view), engine_for(database), database)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 
@@ -68,7 +71,8 @@ async def test_without_parameters_it_is_the_top_ten_of_an_hour(client: Client, v
     [
         ("window=2h", "window='2h' is not offered; one of 5m, 15m, 1h, 6h, 24h, 7d"),
         ("window=", "window='' is not offered; one of 5m, 15m, 1h, 6h, 24h, 7d"),
-        ("rank=magic", "rank='magic' is not offered; one of count"),
+        ("rank=magic", "rank='magic' is not offered; one of count, trending"),
+        ("window=5m&rank=trending", "rank=trending compares whole hours: it goes with window=1h, 6h, 24h, not with 5m"),
         ("limit=0", "limit='0' is not possible; a whole number from 1 to 100"),
         ("limit=101", "limit='101' is not possible; a whole number from 1 to 100"),
         ("limit=-1", "limit='-1' is not possible; a whole number from 1 to 100"),
