@@ -1,5 +1,6 @@
 """Orders to a queue: one envelope for every task, its arguments by name."""
 
+import hashlib
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from schemas.envelope import Identity
 from schemas.events import Instant
 
 NAMESPACE = uuid.UUID("6e0d1fd4-5c8e-5d0e-9a3b-2f1f0f6f6a11")
+NAMESPACE_BYTES = NAMESPACE.bytes
 
 
 class Command(msgspec.Struct, kw_only=True, frozen=True):
@@ -29,4 +31,7 @@ class Command(msgspec.Struct, kw_only=True, frozen=True):
 
 def command_id(cause: Identity, task: str, generation: int = 0) -> uuid.UUID:
     """The id that a repeated cause gives again, so that the ledger knows the repeat."""
-    return uuid.uuid5(NAMESPACE, "\x1f".join((cause.source, cause.type, cause.id, task, str(generation))))
+    name = "\x1f".join((cause.source, cause.type, cause.id, task, str(generation)))
+    # As uuid.uuid5, which makes the namespace's bytes anew each time.
+    digest = hashlib.sha1(NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()
+    return uuid.UUID(bytes=digest[:16], version=5)

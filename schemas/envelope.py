@@ -53,12 +53,16 @@ def identify(headers: Iterable[tuple[str, bytes | None]], topic: str, partition:
 
     ``topic`` is the topic's name without prefix, which is also the type.
     """
-    found = dict(headers)
-    event_id = header(found.items(), "ce_id")
+    event_id = source = None
+    for name, value in headers:
+        if name == "ce_id":
+            event_id = value
+        elif name == "ce_source":
+            source = value
     if not event_id:
         return Identity(f"kafka:{topic}", topic, f"{partition}:{offset}")
-    source = header(found.items(), "ce_source") or DEFAULT_SOURCE
-    return Identity(source, topic, event_id)
+    said = source.decode(errors="replace") if source else DEFAULT_SOURCE
+    return Identity(said, topic, event_id.decode(errors="replace"))
 
 
 def instant_of(timestamp: int) -> datetime:

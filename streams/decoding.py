@@ -29,24 +29,25 @@ class Event:
 def decode_event(record: Record) -> Event:
     """The fact of this record. Raises ``Undecodable``."""
     identity = identify(record.headers, record.topic, record.partition, record.offset)
-    fact = _decode(record, FACTS[record.topic])
+    fact = decode_value(record.value, record.topic, FACTS[record.topic])
     return Event(fact, identity)
 
 
 def decode_command(record: Record) -> Command:
     """The command of this record. Raises ``Undecodable``."""
-    return _decode(record, Command)
+    return decode_value(record.value, record.topic, Command)
 
 
-def _decode(record: Record, schema: type[T]) -> T:
-    if record.value is None:
+def decode_value(value: bytes | None, topic: str, schema: type[T]) -> T:
+    """A value of this topic. Raises ``Undecodable``."""
+    if value is None:
         raise Undecodable("the record has no value")
     try:
-        decoded = msgspec.json.decode(record.value, type=schema)
-        if ESCAPED_NUL in record.value and _has_nul(msgspec.json.decode(record.value)):
+        decoded = msgspec.json.decode(value, type=schema)
+        if ESCAPED_NUL in value and _has_nul(msgspec.json.decode(value)):
             raise Undecodable("a text has the character U+0000, which PostgreSQL cannot store")
     except msgspec.ValidationError as error:
-        raise Undecodable(f"not of the schema of {record.topic}: {error}") from error
+        raise Undecodable(f"not of the schema of {topic}: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Undecodable(f"not JSON: {error}") from error
     return decoded

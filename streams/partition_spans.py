@@ -21,6 +21,9 @@ class Span:
 
 Spans = dict[TopicPartition, Span]
 
+FETCH_BYTES = 4 << 20
+"""Of one partition at once: a topic that is read whole is read in few fetches."""
+
 
 async def partition_spans(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, topics: Iterable[str]) -> Spans:
     """The span of every partition of these topics, by their names on the broker. One that is missing has none."""
@@ -51,7 +54,11 @@ async def admin_client(kafka: Kafka) -> AsyncIterator[AIOKafkaAdminClient]:
 async def reading_client(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of no group, that begins where a partition begins, stopped at the end."""
     consumer = AIOKafkaConsumer(
-        **client_options(kafka), auto_offset_reset="earliest", enable_auto_commit=False, max_poll_records=500
+        **client_options(kafka),
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        max_poll_records=500,
+        max_partition_fetch_bytes=FETCH_BYTES,
     )
     try:
         await consumer.start()

@@ -11,9 +11,10 @@ from aiokafka import ConsumerRecord
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.commands import Command, command_id
+from schemas.envelope import Identity, identify
+from schemas.events import FACTS
 from streams.claims import Months
-from streams.decoding import Event, Undecodable, decode_event
-from streams.records import Record
+from streams.decoding import Undecodable, decode_value
 from streams.replay import replay_sql as sql
 from streams.replay.request import Selection
 from streams.task import Task
@@ -60,24 +61,21 @@ class Order:
 
     place: int
     record: ConsumerRecord
-    event: Event
+    caused_at: datetime
+    cause: Identity
     task: Task
     args: Any
     id: uuid.UUID
     fate: Fate = "missing"
 
-    @property
-    def caused_at(self) -> datetime:
-        return self.event.fact.occurred_at
-
     def command(self, generation: int) -> Command:
         """The order itself; a redo has another generation, and so another id."""
         return Command(
-            id=self.id if not generation else command_id(self.event.identity, self.task.name, generation),
+            id=self.id if not generation else command_id(self.cause, self.task.name, generation),
             task=self.task.name,
             args=msgspec.to_builtins(self.args),
             caused_at=self.caused_at,
-            cause=self.event.identity,
+            cause=self.cause,
             generation=generation,
         )
 
@@ -119,8 +117,16 @@ class Judge:
 
     async def judge(self, connection: AsyncConnection, records: Sequence[ConsumerRecord]) -> Judged:
         """What these records cause, each with its fate."""
+        return await self.ask(connection, self.decode(records))
+
+    def decode(self, records: Sequence[ConsumerRecord]) -> Judged:
+        """What these records cause; their fates are not known yet."""
         judged = Judged(bytearray(len(records)))
         judged.orders = list(self._orders(records, judged.marks))
+        return judged
+
+    async def ask(self, connection: AsyncConnection, judged: Judged) -> Judged:
+        """The same with their fates. Chunks are asked for in order, one at a time."""
         await self._ask(connection, [order for order in judged.orders if self._is_remembered(order)])
         for order in judged.orders:
             if order.fate in SUBMITTED:
@@ -140,23 +146,26 @@ class Judge:
         return order.fate
 
     def _orders(self, records: Sequence[ConsumerRecord], marks: bytearray) -> Iterator[Order]:
-        selection = self._selection
-        for place, found in enumerate(records):
-            record = as_record(found, selection.event_type)
-            if not selection.wants_record(record):
+        wants, where, tasks = self._selection.wants_record, self._selection.where, self._selection.tasks
+        event_type = self._selection.event_type
+        schema = FACTS[event_type]
+        for place, record in enumerate(records):
+            if not wants(record):
                 continue
             try:
-                event = decode_event(record)
+                fact = decode_value(record.value, event_type, schema)
             except Undecodable:
                 marks[place] = UNDECODABLE
                 continue
-            if selection.where is not None and not selection.where(event.fact):
+            if where is not None and not where(fact):
                 continue
             marks[place] = MEANT
-            for task in selection.tasks:
-                args = task.args_of(event.fact) if task.args_of else None
+            identity = identify(record.headers, event_type, record.partition, record.offset)
+            for task in tasks:
+                args = task.args_of(fact) if task.args_of else None
                 if args is not None:
-                    yield Order(place, found, event, task, args, command_id(event.identity, task.name))
+                    run_id = command_id(identity, task.name)
+                    yield Order(place, record, fact.occurred_at, identity, task, args, run_id)
 
     def _is_remembered(self, order: Order) -> bool:
         if self._months.first <= order.caused_at < self._months.last:
@@ -167,13 +176,9 @@ class Judge:
     async def _ask(self, connection: AsyncConnection, orders: Sequence[Order]) -> None:
         if not orders:
             return
-        keys = {"ids": [order.id for order in orders], "caused_at": [order.caused_at for order in orders]}
+        times = [order.caused_at for order in orders]
+        keys = {"ids": [order.id for order in orders], "caused_at": times, "first": min(times), "last": max(times)}
         states = {row.place: row.state for row in await connection.execute(sql.NOT_DONE, keys)}
         known: dict[str | None, Fate] = {None: "missing", "dead": self._dead, "cancelled": self._dead}
         for place, order in enumerate(orders):
             order.fate = known.get(states[place], "under_way") if place in states else self._done
-
-
-def as_record(found: ConsumerRecord, event_type: str) -> Record:
-    """The record as if it lay in the topic of its events."""
-    return Record(event_type, found.partition, found.offset, found.key, found.value, found.headers, found.timestamp)

@@ -1,7 +1,10 @@
 """Count what a replay would do, before anything of it is done."""
 
+import asyncio
+import gc
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,7 +15,7 @@ from streams.claims import Months
 from streams.db import autocommit
 from streams.ledger_sql import MAKE_ROOM, MONTHS
 from streams.partition_spans import reading_client
-from streams.replay.fates import SUBMITTED, Counts, Judge, Order
+from streams.replay.fates import SUBMITTED, Counts, Judge, Judged, Order
 from streams.replay.mail_preview import Mails
 from streams.replay.reading import Reading
 from streams.replay.request import Request, Selection, WrongReplay, parse_bound, understand
@@ -20,7 +23,9 @@ from streams.replay.stretches import Gap, Stretch, find_stretches
 from streams.settings import Settings
 from streams.task import Task
 
-AT_ONCE = 2000
+AT_ONCE = 1000
+SELDOM = 100_000
+"""Objects that are made between two looks for garbage."""
 
 
 @dataclass
@@ -59,11 +64,32 @@ async def plan_replay(
 async def _count(settings: Settings, consumer: AIOKafkaConsumer, connection: AsyncConnection, plan: Plan) -> None:
     judge = Judge(plan.selection, await read_months(connection), sys.maxsize if plan.selection.request.send_mail else 0)
     reading = Reading(settings.kafka, consumer, plan.selection.request.topic)
-    async for chunk in reading.chunks(plan.stretches, AT_ONCE):
-        judged = await judge.judge(connection, chunk.records)
-        plan.gaps += chunk.gaps
-        plan.counts.add(judged.count(0, len(chunk.records)))
-        plan.mails.note(_submitted(judged.orders))
+    asking: asyncio.Task[Judged] | None = None
+    with few_collections():
+        async for chunk in reading.chunks(plan.stretches, AT_ONCE):
+            decoded = judge.decode(chunk.records)  # while the database works on the chunk before
+            if asking:
+                _note(plan, await asking)
+            asking = asyncio.create_task(judge.ask(connection, decoded))
+            plan.gaps += chunk.gaps
+        if asking:
+            _note(plan, await asking)
+
+
+def _note(plan: Plan, judged: Judged) -> None:
+    plan.counts.add(judged.count(0, len(judged.marks)))
+    plan.mails.note(_submitted(judged.orders))
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Look for cyclic garbage seldom: events make none, and looking would take as long as the work itself."""
+    before = gc.get_threshold()
+    gc.set_threshold(SELDOM, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _submitted(orders: Sequence[Order]) -> list[Order]:

@@ -1,4 +1,4 @@
-"""Read stretches of a topic, part by part, and notice what retention takes meanwhile."""
+"""Read stretches of a topic, a chunk at a time, and notice what retention takes meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -12,7 +12,7 @@ from streams.kafka_client import full_name
 from streams.replay.stretches import Gap, Stretch
 from streams.setting_groups import Kafka
 
-POLL = timedelta(milliseconds=500)
+POLL_MS = 500
 NO_ANSWER = timedelta(seconds=30)
 
 
@@ -34,30 +34,39 @@ class Reading:
         self._topic = full_name(kafka, topic)
 
     async def chunks(self, stretches: Sequence[Stretch], at_most: int) -> AsyncIterator[Chunk]:
-        """The stretches in order, at most so many records at once. Raises ``KafkaError``."""
-        for stretch in stretches:
-            if stretch.begin < stretch.end:
-                async for chunk in self._read(stretch, at_most):
-                    yield chunk
-
-    async def _read(self, stretch: Stretch, at_most: int) -> AsyncIterator[Chunk]:
-        here, position = TopicPartition(self._topic, stretch.partition), stretch.begin
-        self._consumer.assign([here])
-        self._consumer.seek(here, position)
+        """All of the stretches, each in order, at most so many records at once. Raises ``KafkaError``."""
+        left = {TopicPartition(self._topic, part.partition): part for part in stretches if part.begin < part.end}
+        self._consumer.assign(list(left))
+        for here, stretch in left.items():
+            self._consumer.seek(here, stretch.begin)
         heard = asyncio.get_running_loop().time()
-        while position < stretch.end:
-            timeout = int(POLL.total_seconds() * 1000)
-            fetched = await self._consumer.getmany(here, timeout_ms=timeout, max_records=at_most)
-            records = [record for record in fetched.get(here, ()) if record.offset < stretch.end]
-            reached = await self._consumer.position(here) if not records else records[-1].offset + 1
-            if reached > position:
-                first = records[0].offset if records else min(reached, stretch.end)
-                gaps = await self._gone(here, Stretch(stretch.partition, position, first))
-                position = min(reached, stretch.end)
-                yield Chunk(stretch.partition, records, position, gaps)
+        while left:
+            fetched = await self._consumer.getmany(*left, timeout_ms=POLL_MS, max_records=at_most)
+            for here, stretch in list(left.items()):
+                chunk = await self._chunk(here, stretch, fetched.get(here, ()))
+                if chunk is None:
+                    continue
+                left[here] = Stretch(stretch.partition, chunk.next_offset, stretch.end)
+                if chunk.next_offset == stretch.end:
+                    del left[here]
+                    self._consumer.pause(here)
+                yield chunk
                 heard = asyncio.get_running_loop().time()
-            elif asyncio.get_running_loop().time() - heard > NO_ANSWER.total_seconds():
-                raise KafkaTimeoutError(f"nothing came from {here.topic} for {NO_ANSWER.total_seconds():.0f} s")
+            if asyncio.get_running_loop().time() - heard > NO_ANSWER.total_seconds():
+                raise KafkaTimeoutError(f"nothing came from {self._topic} for {NO_ANSWER.total_seconds():.0f} s")
+
+    async def _chunk(self, here: TopicPartition, stretch: Stretch, fetched: Sequence[ConsumerRecord]) -> Chunk | None:
+        """What was fetched of a stretch, or None where that is nothing. Its end may hold no records, but marks."""
+        records = fetched if not fetched or fetched[-1].offset < stretch.end else _before(fetched, stretch.end)
+        reached = records[-1].offset + 1 if records else min(await self._consumer.position(here), stretch.end)
+        if len(records) < len(fetched):
+            reached = stretch.end
+        if reached <= stretch.begin:
+            return None
+        gaps = await self._gone(
+            here, Stretch(stretch.partition, stretch.begin, records[0].offset if records else reached)
+        )
+        return Chunk(stretch.partition, records, reached, gaps)
 
     async def _gone(self, here: TopicPartition, passed: Stretch) -> list[Gap]:
         """What of these offsets retention has taken. Others that hold no record are a transaction's marks."""
@@ -65,3 +74,7 @@ class Reading:
             return []
         begin = min((await self._consumer.beginning_offsets([here]))[here], passed.end)
         return [Gap(passed.partition, passed.begin, begin)] if begin > passed.begin else []
+
+
+def _before(records: Sequence[ConsumerRecord], end: int) -> list[ConsumerRecord]:
+    return [record for record in records if record.offset < end]

@@ -3,11 +3,13 @@
 from sqlalchemy import text
 
 # Of these commands, by their place in the list: those that the ledger does not know as done, with their state or null.
+# Their time bounds what is read of the ledger, whichever way it is read.
 NOT_DONE = text("""
     SELECT CAST(want.place AS int) - 1 AS place, run.state
       FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]))
            WITH ORDINALITY AS want (id, caused_at, place)
-      LEFT JOIN tailrace.task_runs AS run USING (caused_at, id)
+      LEFT JOIN tailrace.task_runs AS run
+        ON run.caused_at = want.caused_at AND run.id = want.id AND run.caused_at BETWEEN :first AND :last
      WHERE run.state IS NULL OR run.state NOT IN ('done', 'skipped')
 """)
 

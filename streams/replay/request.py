@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
+from aiokafka import ConsumerRecord
 
 from schemas.envelope import header, instant_of
 from schemas.events import FACTS
 from schemas.topics import SOURCES
 from streams.instants import parse_past
-from streams.records import Record
 from streams.replay.where import WrongExpression, parse_where
 from streams.task import Task
 
@@ -68,7 +68,7 @@ class Selection:
     since: datetime | None
     until: datetime | None
 
-    def wants_record(self, record: Record) -> bool:
+    def wants_record(self, record: ConsumerRecord) -> bool:
         """Whether it is meant, by what can be seen without decoding it."""
         if self.since is not None or self.until is not None:
             at = instant_of(record.timestamp)

@@ -1,0 +1,158 @@
+"""A replay beside live work: `python -m benchmarks.replay_beside [--events 20000] [--rate 100] [--seconds 20]`.
+
+One worker, as `tailrace worker`. Live events come at a steady rate: first alone, then while a replay submits so many
+commands that were never done, on the same queue. The time of a live event is from its publishing until its run is
+recorded. The work itself is small: posts that the backend does not have. Prints both p50 and p99, and what the replay
+made of its time.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import uvloop
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from agents import TASKS
+from schemas.backend import backend_tables
+from schemas.events import PostUploaded
+from schemas.topics import IMPORTED_SUFFIX
+from streams.db import autocommit, engine_for
+from streams.devstack.processes import Child, Program, free_port
+from streams.devstack.stack import ANY_PORTS, Stack
+from streams.kafka_client import client_options, full_name, producer_for
+from streams.log import configure_logging
+from streams.migrations.run import migrate
+from streams.publisher import AsyncPublisher, record_of
+from streams.replay.request import Request
+from streams.replay.starting import start_replay
+from streams.setting_groups import Log
+from streams.settings import Settings
+from streams.topics import create_topics
+
+WARM_UP = timedelta(seconds=5)
+
+# How long live runs took, those caused in this time, from the event's time to their record.
+TOOK = text("""
+    SELECT extract(epoch FROM finished_at - caused_at) * 1000 AS ms FROM tailrace.task_runs
+     WHERE replay IS NULL AND state = 'skipped' AND caused_at >= :begin AND caused_at < :end
+""")
+REPLAYED = text("SELECT count(*) FROM tailrace.task_runs WHERE replay = :id AND finished_at IS NOT NULL")
+
+Times = dict[str, float]
+
+
+def post(number: int, created_at: datetime) -> PostUploaded:
+    """One with a picture, by one of a hundred authors."""
+    return PostUploaded(
+        post_id=number, author_id=number % 100, created_at=created_at, visibility="public", image=f"p/{number}.jpg"
+    )
+
+
+async def live(settings: Settings, engine: AsyncEngine, rate: int, seconds: float, first: int) -> Times:
+    """Publish at this rate for so long; the times of what came of it."""
+    begin = datetime.now(UTC)
+    async with AsyncPublisher(**client_options(settings.kafka)) as publisher:
+        sending, due = set(), time.perf_counter()
+        for number in range(int(rate * seconds)):
+            task = asyncio.create_task(_publish(publisher, first + number))
+            sending.add(task)
+            task.add_done_callback(sending.discard)
+            due += 1 / rate
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+        await asyncio.gather(*sending)
+    end = datetime.now(UTC)
+    found: list[float] = []
+    while len(found) < int(rate * seconds):
+        await asyncio.sleep(0.2)
+        async with autocommit(engine) as connection:
+            rows = await connection.execute(TOOK, {"begin": begin, "end": end})
+            found = sorted(float(row.ms) for row in rows)
+    hundredths = statistics.quantiles(found, n=100)
+    return {"events": len(found), "p50_ms": round(hundredths[49], 1), "p99_ms": round(hundredths[98], 1)}
+
+
+async def _publish(publisher: AsyncPublisher, number: int) -> None:
+    await publisher.publish(post(number, datetime.now(UTC)))
+
+
+async def import_events(settings: Settings, count: int) -> None:
+    """Events that only a replay reads."""
+    producer, now = producer_for(settings.kafka, linger_ms=20), datetime.now(UTC) - timedelta(hours=1)
+    await producer.start()
+    under_way = []
+    for number in range(count):
+        topic, key, value, headers, timestamp = record_of(
+            post(10_000_000 + number, now + timedelta(milliseconds=number))
+        )
+        name = full_name(settings.kafka, topic + IMPORTED_SUFFIX)
+        under_way.append(await producer.send(name, value, key=key, headers=headers, timestamp_ms=timestamp))
+    await asyncio.gather(*under_way)
+    await producer.stop()
+
+
+async def measure(count: int, rate: int, seconds: float) -> dict[str, object]:
+    """On servers and with a worker of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with Stack(Path(folder), ports=ANY_PORTS) as stack:
+            await migrate(stack.database_url)
+            variables = stack.environment() | {
+                "TAILRACE_WORKER__PORT": str(free_port()),
+                "TAILRACE_LOG__LEVEL": "warning",
+            }
+            settings = Settings.load({k: v for k, v in variables.items() if k.startswith("TAILRACE_")})
+            await create_topics(settings)
+            engine = engine_for(settings.database)
+            async with engine.begin() as connection:
+                await connection.run_sync(backend_tables().metadata.create_all)
+            await import_events(settings, count)
+            argv = (sys.executable, "-m", "streams.cli", "worker")
+            worker = await Child.start(Program("worker", argv, Path(folder) / "worker.log", variables))
+            try:
+                return await _both(settings, engine, rate, seconds)
+            finally:
+                await worker.stop(timedelta(seconds=15))
+                await engine.dispose()
+
+
+async def _both(settings: Settings, engine: AsyncEngine, rate: int, seconds: float) -> dict[str, object]:
+    await live(settings, engine, rate, WARM_UP.total_seconds(), 0)
+    alone = await live(settings, engine, rate, seconds, 100_000)
+    request = Request(topic="post.uploaded" + IMPORTED_SUFFIX)
+    number, _ = await start_replay(settings, engine, TASKS, request, datetime.now(UTC), "benchmark")
+    began = time.perf_counter()
+    beside = await live(settings, engine, rate, seconds, 200_000)
+    took = time.perf_counter() - began
+    async with autocommit(engine) as connection:
+        replayed = (await connection.execute(REPLAYED, {"id": number})).scalar_one()
+    return {
+        "alone": alone,
+        "beside_a_replay": {**beside, "replayed_meanwhile": replayed, "replayed_per_s": round(replayed / took)},
+        "p99_ratio": round(beside["p99_ms"] / alone["p99_ms"], 2),
+    }
+
+
+def main() -> None:
+    """Measure, print, and write where that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--rate", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    configure_logging(Log(level="error"))
+    found = json.dumps(uvloop.run(measure(options.events, options.rate, options.seconds)), indent=2)
+    sys.stdout.write(found + "\n")
+    if options.out:
+        options.out.write_text(found + "\n")
+
+
+if __name__ == "__main__":
+    main()
