@@ -1,67 +1,99 @@
-"""Renditions of a post's picture, in sizes that pages show, upright and without metadata."""
+"""What pages show of a post's picture and video: renditions, poster, web video, upright and without metadata."""
+
+from datetime import timedelta
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.events import Id, PostUploaded
+from schemas.events import Id, Part, PostUploaded
 from streams.media import assets
 from streams.media.assets import Asset
 from streams.media.errors import BadMedia, MissingMedia, RenderCrashed, StorageFailed
+from streams.media.jobs import Rendered
 from streams.media.paths import check_length
 from streams.task import Context, Done, Effect, Outcome, Retry, Skip, task
 
 
-class MediaUpload(msgspec.Struct, frozen=True):
-    """``image`` is a key relative to the media root."""
+class MediaUpload(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``image`` and ``video`` are keys relative to the media root. ``image_focus`` as in the event."""
 
     post_id: Id
-    image: str
+    image: str | None = None
+    video: str | None = None
+    image_focus: tuple[Part, Part] | None = None
 
     @property
-    def asset(self) -> Asset:
-        return Asset(str(self.post_id), self.image)
+    def assets(self) -> list[Asset]:
+        post_id = str(self.post_id)
+        image = [Asset(post_id, self.image, "image")] if self.image else []
+        return image + ([Asset(post_id, self.video, "video")] if self.video else [])
 
 
 def _of(post: PostUploaded) -> MediaUpload | None:
-    """A post without a picture orders nothing."""
-    return MediaUpload(post.post_id, post.image) if post.image else None
+    """A post without picture or video orders nothing."""
+    if not (post.image or post.video):
+        return None
+    return MediaUpload(post.post_id, post.image or None, post.video or None, post.image_focus)
 
 
 def _mark_failed(args: MediaUpload, reason: str) -> Effect:
-    async def row(connection: AsyncConnection) -> None:
-        await assets.give_up(connection, args.asset, reason)
+    async def rows(connection: AsyncConnection) -> None:
+        for asset in args.assets:
+            await assets.give_up(connection, asset, reason)
 
-    return row
+    return rows
 
 
-@task(queue="media", on=PostUploaded, args=_of, on_dead=_mark_failed, redo=True)
+@task(queue="media", on=PostUploaded, args=_of, on_dead=_mark_failed, timeout=timedelta(hours=1))
 async def process_media_upload(args: MediaUpload, ctx: Context) -> Outcome:
     """Files first, then their rows with the ledger's: a row never names a file that is not there."""
     try:
-        check_length(args.image)
+        for asset in args.assets:
+            check_length(asset.source)
     except BadMedia as bad:
-        # Without an asset: a row under a shortened key would stand for a picture that nobody named.
+        # Without an asset: a row under a shortened key would stand for a file that nobody named.
         return Skip(str(bad))
     if not await assets.post_exists(ctx.engine, ctx.backend, args.post_id):
         return Skip(f"post {args.post_id!r} does not exist")
-    await assets.show_processing(ctx.engine, ctx.claim, args.asset)
-    try:
-        rendered = await ctx.renderer.render(args.asset.post_id, args.image)
-    except BadMedia as bad:
-        return Skip(str(bad), effect=_failure(args, ctx, str(bad)))
-    except (MissingMedia, RenderCrashed, StorageFailed) as passing:
-        await assets.show_queued(ctx.engine, ctx.claim, args.asset, str(passing))
-        return Retry(str(passing))
+    made: dict[Asset, Rendered | str] = {}
+    for asset in await _to_make(args, ctx):
+        await assets.show_processing(ctx.engine, ctx.claim, asset)
+        try:
+            made[asset] = await ctx.renderer.render(asset.post_id, asset.source, asset.kind, _focus(args, asset))
+        except BadMedia as bad:
+            made[asset] = str(bad)
+        except (MissingMedia, RenderCrashed, StorageFailed) as passing:
+            for waiting in (*made, asset):
+                await assets.show_queued(ctx.engine, ctx.claim, waiting, str(passing))
+            return Retry(str(passing))
+    return _outcome(args, ctx, made)
+
+
+async def _to_make(args: MediaUpload, ctx: Context) -> list[Asset]:
+    """A video that is attached later comes with the picture that was there: the picture is not made twice."""
+    if len(args.assets) == 1 or ctx.command.generation:
+        return args.assets
+    return [asset for asset in args.assets if not await assets.is_ready(ctx.engine, asset)]
+
+
+def _focus(args: MediaUpload, asset: Asset) -> tuple[float, float] | None:
+    return args.image_focus if asset.kind == "image" else None
+
+
+def _outcome(args: MediaUpload, ctx: Context, made: dict[Asset, Rendered | str]) -> Outcome:
+    """Done where anything was made; what cannot be made is said in its row, and in the result."""
 
     async def rows(connection: AsyncConnection) -> None:
-        await assets.keep_renditions(connection, ctx.claim, args.asset, rendered)
+        for asset, rendered in made.items():
+            if isinstance(rendered, str):
+                await assets.keep_failure(connection, ctx.claim, asset, rendered)
+            else:
+                await assets.keep_renditions(connection, ctx.claim, asset, rendered)
+                await assets.announce(connection, args.post_id, asset, rendered, ctx.now())
 
-    size = sum(rendition.bytes for rendition in rendered.renditions)
-    return Done({"renditions": len(rendered.renditions), "bytes": size}, effect=rows)
-
-
-def _failure(args: MediaUpload, ctx: Context, reason: str) -> Effect:
-    async def row(connection: AsyncConnection) -> None:
-        await assets.keep_failure(connection, ctx.claim, args.asset, reason)
-
-    return row
+    reasons = {asset.kind: rendered for asset, rendered in made.items() if isinstance(rendered, str)}
+    files = [file for done in made.values() if isinstance(done, Rendered) for file in done.renditions]
+    if not files:
+        return Skip("; ".join(reasons.values()) or "all of it is ready already", effect=rows)
+    result = {"renditions": len(files), "bytes": sum(file.bytes for file in files)}
+    return Done(result | ({"failed": reasons} if reasons else {}), effect=rows)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 Id = int | str
+Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Visibility = Literal["public", "followers", "private"]
 
@@ -42,7 +43,8 @@ class UserCreated(msgspec.Struct, kw_only=True, frozen=True):
 class PostUploaded(msgspec.Struct, kw_only=True, frozen=True):
     """A post was published, or its picture or video was attached. Key: the author's id.
 
-    ``image`` and ``video`` are keys relative to the media root.
+    ``image`` and ``video`` are keys relative to the media root. ``image_focus`` is the point that crops of the
+    picture keep: x and y from its top left, as viewers see it, from 0 to 1.
     """
 
     post_id: Id
@@ -54,6 +56,7 @@ class PostUploaded(msgspec.Struct, kw_only=True, frozen=True):
     hashtags: list[str] | None = None
     text: str | None = None
     language: str | None = None
+    image_focus: tuple[Part, Part] | None = None
     version: Literal[1] = 1
 
     @property
@@ -62,9 +65,8 @@ class PostUploaded(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def natural_id(self) -> str:
-        """One id for one cause: the post, and the picture where one is attached."""
-        media = self.image or self.video
-        return f"post.uploaded:{self.post_id}" + (f":{media}" if media else "")
+        """One id for one cause: the post, and the picture and the video that are attached."""
+        return "post.uploaded:" + ":".join([str(self.post_id), *filter(None, (self.image, self.video))])
 
     @property
     def occurred_at(self) -> datetime:
@@ -138,6 +140,54 @@ class PostDeleted(msgspec.Struct, kw_only=True, frozen=True):
         return self.deleted_at
 
 
+class AssetRendition(msgspec.Struct, frozen=True):
+    """A file that was made of a picture or video; ``key`` is relative to the media root, ``bytes`` its length."""
+
+    variant: str
+    key: str
+    width: int
+    height: int
+    bytes: int
+    format: str
+    recipe: str
+
+
+class AssetReady(msgspec.Struct, kw_only=True, frozen=True):
+    """A post's picture or video is ready to be shown. Key: the post's id. Tailrace says it, for the backend.
+
+    ``source`` is its key relative to the media root; ``width`` and ``height`` are the original's, as a viewer sees
+    it, and ``digest`` names its content. ``blurhash`` and ``colour`` (#rrggbb) can be shown until a file is there.
+    """
+
+    post_id: Id
+    source: str
+    kind: Literal["image", "video"]
+    format: str
+    digest: str
+    width: int
+    height: int
+    blurhash: str
+    colour: str
+    renditions: list[AssetRendition]
+    ready_at: Instant
+    duration_ms: int | None = None
+    version: Literal[1] = 1
+
+    @property
+    def key(self) -> Id:
+        return self.post_id
+
+    @property
+    def natural_id(self) -> str:
+        """One id for the same files of the same post, however often they are made."""
+        recipes = ",".join(sorted({rendition.recipe for rendition in self.renditions}))
+        return f"asset.ready:{self.post_id}:{self.digest}:{recipes}"
+
+    @property
+    def occurred_at(self) -> datetime:
+        return self.ready_at
+
+
 Fact = UserCreated | PostUploaded | PostTagged | UserDeleted | PostDeleted
 
 FACTS: dict[str, type[Fact]] = {
@@ -148,3 +198,6 @@ FACTS: dict[str, type[Fact]] = {
     "post.deleted": PostDeleted,
 }
 """Event type, which is also the topic's name -> its schema."""
+
+ANNOUNCEMENTS: dict[str, type[AssetReady]] = {"asset.ready": AssetReady}
+"""What Tailrace says itself, for the backend: event type, also the topic's name -> its schema. No worker reads it."""

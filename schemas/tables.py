@@ -140,6 +140,9 @@ media_assets = sa.Table(
     sa.Column("duration_ms", sa.Integer),
     sa.Column("error", sa.Text),
     sa.Column("updated_at", Timestamp, nullable=False, server_default=sa.func.now()),
+    sa.Column("colour", sa.Text),
+    sa.Column("format", sa.Text),
+    sa.Column("frames", sa.Integer),
 )
 
 media_renditions = sa.Table(

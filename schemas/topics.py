@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from schemas.events import FACTS
+from schemas.events import ANNOUNCEMENTS, FACTS
 
 FOREVER = None
 
@@ -66,6 +66,11 @@ def _facts() -> list[Topic]:
     return [Topic(name, FACT_KEYS[name], 4, FACT_RETENTION) for name in FACTS]
 
 
+def _announcements() -> list[Topic]:
+    """Without dead letters: nobody here reads them."""
+    return [Topic(name, "post_id", 4, FACT_RETENTION) for name in ANNOUNCEMENTS]
+
+
 def _queues() -> list[Topic]:
     return [Topic(queue.topic, "the event's key", 4, FOREVER) for queue in QUEUES]
 
@@ -85,5 +90,7 @@ def _imported() -> list[Topic]:
 SOURCES = {name: name for name in FACTS} | {name + IMPORTED_SUFFIX: name for name in FACTS}
 """Topic that events can be replayed from -> the events' type."""
 
-TOPICS: tuple[Topic, ...] = tuple(_facts() + _queues() + _dead_letters(_facts() + _queues()) + _imported())
+TOPICS: tuple[Topic, ...] = tuple(
+    _facts() + _queues() + _dead_letters(_facts() + _queues()) + _imported() + _announcements()
+)
 TOPIC_BY_NAME = {topic.name: topic for topic in TOPICS}

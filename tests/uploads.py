@@ -11,7 +11,7 @@ from tests.one_run import Workshop
 ARGS = MediaUpload(7, "posts/p.jpg")
 
 
-async def upload(shop: Workshop, content: bytes | None, image: str = ARGS.image) -> Path:
+async def upload(shop: Workshop, content: bytes | None, image: str = "posts/p.jpg") -> Path:
     """A post with this picture; without content, its file is not there yet."""
     await shop.add_user(7)
     await shop.add(shop.backend.posts, id=7, author_id=7, image=image[:100])

@@ -5,20 +5,29 @@ worker that was taken for dead changes nothing any more, and no two wait for eac
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.backend import BackendTables
+from schemas.envelope import Identity, event_headers
+from schemas.events import AssetReady, AssetRendition, Id
 from streams.backend_rows import find_row
 from streams.claims import Claim
+from streams.db import autocommit
 from streams.ledger import hold
-from streams.media.jobs import Rendered
+from streams.media.jobs import Kind, Rendered
+from streams.media.recipe import AVIF, VIDEO, WEBP
+from streams.outbox import OutboxRow, put
+
+READY_TOPIC, OUR_SOURCE = "asset.ready", "/tailrace"
 
 # Show what an asset waits for. One that is ready stays so: it has all its renditions while it is made again.
 SHOW = text("""
     INSERT INTO tailrace.media_assets AS asset (post_id, source, kind, status, error)
-    VALUES (:post_id, :source, 'image', :status, :error)
+    VALUES (:post_id, :source, :kind, :status, :error)
     ON CONFLICT (post_id, source) DO UPDATE
        SET status = excluded.status, error = excluded.error, updated_at = clock_timestamp()
      WHERE asset.status <> 'ready'
@@ -26,17 +35,36 @@ SHOW = text("""
 
 # How it ended, with the run that ended it.
 END = text("""
-    INSERT INTO tailrace.media_assets (post_id, source, kind, status, error, width, height)
-    VALUES (:post_id, :source, 'image', :status, :error, :width, :height)
+    INSERT INTO tailrace.media_assets (post_id, source, kind, status, error, format, width, height, frames,
+                                       duration_ms, blurhash, colour)
+    VALUES (:post_id, :source, :kind, :status, :error, :format, :width, :height, :frames,
+            :duration_ms, :blurhash, :colour)
     ON CONFLICT (post_id, source) DO UPDATE
-       SET status = excluded.status, error = excluded.error, width = excluded.width,
-           height = excluded.height, updated_at = clock_timestamp()
+       SET kind = excluded.kind, status = excluded.status, error = excluded.error, format = excluded.format,
+           width = excluded.width, height = excluded.height, frames = excluded.frames,
+           duration_ms = excluded.duration_ms, blurhash = excluded.blurhash, colour = excluded.colour,
+           updated_at = clock_timestamp()
+""")
+
+# Whether it has been made, by the recipes of today alone.
+IS_READY = text("""
+    SELECT asset.status = 'ready' AND bool_and(rendition.recipe = ANY(:recipes))
+      FROM tailrace.media_assets AS asset
+      JOIN tailrace.media_renditions AS rendition USING (post_id, source)
+     WHERE asset.post_id = :post_id AND asset.source = :source
+     GROUP BY asset.status
 """)
 
 # Nobody works on it any more. Only what was begun: the run may have died before it knew that the post exists.
 GIVE_UP = text("""
     UPDATE tailrace.media_assets SET status = 'failed', error = :error, updated_at = clock_timestamp()
      WHERE post_id = :post_id AND source = :source AND status <> 'ready'
+""")
+
+# Variants that today's recipes do not have. Their files stay: pages that were loaded before may still show them.
+DROP_OTHERS = text("""
+    DELETE FROM tailrace.media_renditions
+     WHERE post_id = :post_id AND source = :source AND NOT (variant = ANY(:variants))
 """)
 
 # One row a variant, whichever run wrote it last: the file behind the key is the same.
@@ -56,15 +84,27 @@ class Asset:
 
     post_id: str
     source: str
+    kind: Kind = "image"
 
     @property
     def key(self) -> dict[str, str]:
         return {"post_id": self.post_id, "source": self.source}
 
 
+KNOWN = ("format", "width", "height", "frames", "duration_ms", "blurhash", "colour")
+"""What is known of an asset that is ready."""
+
+
 async def post_exists(engine: AsyncEngine, backend: BackendTables, post_id: int | str) -> bool:
     """Whether the backend has this post."""
     return await find_row(engine, backend.posts, post_id, backend.posts.c.id) is not None
+
+
+async def is_ready(engine: AsyncEngine, asset: Asset) -> bool:
+    """Whether all that there is of it was made by the recipes of today."""
+    recipes = [encoding.name for encoding in (WEBP, AVIF)] + [VIDEO]
+    async with autocommit(engine) as connection:
+        return bool((await connection.execute(IS_READY, {**asset.key, "recipes": recipes})).scalar_one_or_none())
 
 
 async def show_processing(engine: AsyncEngine, claim: Claim, asset: Asset) -> None:
@@ -80,24 +120,54 @@ async def show_queued(engine: AsyncEngine, claim: Claim, asset: Asset, reason: s
 async def _show(engine: AsyncEngine, claim: Claim, asset: Asset, status: str, error: str | None) -> None:
     async with engine.begin() as connection:
         await hold(connection, claim)
-        await connection.execute(SHOW, {**asset.key, "status": status, "error": error})
+        await connection.execute(SHOW, {**asset.key, "kind": asset.kind, "status": status, "error": error})
 
 
 async def keep_renditions(connection: AsyncConnection, claim: Claim, asset: Asset, rendered: Rendered) -> None:
     """The asset is ready, and these are its renditions. Raises ``LostClaim``."""
     await hold(connection, claim)
-    size = {"width": rendered.width, "height": rendered.height}
-    await connection.execute(END, {**asset.key, **size, "status": "ready", "error": None})
+    known = {name: getattr(rendered, name) for name in KNOWN}
+    await connection.execute(END, {**asset.key, **known, "kind": asset.kind, "status": "ready", "error": None})
+    variants = [rendition.variant for rendition in rendered.renditions]
+    await connection.execute(DROP_OTHERS, {**asset.key, "variants": variants})
     for rendition in rendered.renditions:
         values = {name: getattr(rendition, name) for name in rendition.__struct_fields__}
         await connection.execute(KEEP, {**asset.key, **values})
 
 
+async def announce(connection: AsyncConnection, post_id: Id, asset: Asset, rendered: Rendered, now: datetime) -> None:
+    """Tell the backend, if and only if the caller's transaction commits."""
+    fact = AssetReady(
+        post_id=post_id,
+        source=asset.source,
+        kind=asset.kind,
+        format=rendered.format,
+        digest=rendered.digest,
+        width=rendered.width,
+        height=rendered.height,
+        blurhash=rendered.blurhash,
+        colour=rendered.colour,
+        renditions=[msgspec.convert(made, AssetRendition, from_attributes=True) for made in rendered.renditions],
+        ready_at=now,
+        duration_ms=rendered.duration_ms,
+    )
+    await put(
+        connection,
+        OutboxRow(
+            topic=READY_TOPIC,
+            key=str(post_id).encode(),
+            payload=msgspec.json.encode(fact),
+            occurred_at=now,
+            headers=event_headers(Identity(OUR_SOURCE, READY_TOPIC, fact.natural_id), now),
+        ),
+    )
+
+
 async def keep_failure(connection: AsyncConnection, claim: Claim, asset: Asset, reason: str) -> None:
     """No renditions can be made of it. Raises ``LostClaim``."""
     await hold(connection, claim)
-    values = {"status": "failed", "error": reason, "width": None, "height": None}
-    await connection.execute(END, {**asset.key, **values})
+    nothing = dict.fromkeys(KNOWN)
+    await connection.execute(END, {**asset.key, **nothing, "kind": asset.kind, "status": "failed", "error": reason})
 
 
 async def give_up(connection: AsyncConnection, asset: Asset, reason: str) -> None:

@@ -4,16 +4,20 @@ from typing import Literal
 
 import msgspec
 
+Kind = Literal["image", "video"]
+
 
 class Job(msgspec.Struct, frozen=True):
-    """Make every rendition of the picture that is at ``path`` on this machine and at the key ``source`` in the
-    storage, and write them into ``folder``.
+    """Make every rendition of the file that is at ``path`` on this machine and at the key ``source`` in the
+    storage, and write them into ``folder``. ``focus`` is what a crop keeps, from 0 to 1 from the top left.
     """
 
     post_id: str
     source: str
     path: str
     folder: str
+    kind: Kind = "image"
+    focus: tuple[float, float] | None = None
 
 
 class Rendition(msgspec.Struct, frozen=True):
@@ -35,11 +39,21 @@ class Rendition(msgspec.Struct, frozen=True):
 
 
 class Rendered(msgspec.Struct, frozen=True, tag=True):
-    """Every file is in the job's folder. ``width`` and ``height`` are the picture's, as a viewer sees it."""
+    """Every file is in the job's folder. ``width`` and ``height`` are the original's, as a viewer sees it;
+    ``digest`` names its content. ``colour`` is #rrggbb; of a video both are the poster's. ``frames`` is how many move.
+    """
 
+    kind: Kind
+    format: str
+    digest: str
     width: int
     height: int
+    blurhash: str
+    colour: str
     renditions: list[Rendition]
+    frames: int = 1
+    duration_ms: int | None = None
+    passed_through: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -53,3 +67,26 @@ Reply = Rendered | Failed
 
 READY = b"ready\n"
 """The first line of a process: everything is imported, the limits hold."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How far a job may go: bytes of its file, and seconds of processor time."""
+
+    max_bytes: int
+    processor_seconds: float
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How far a process may go; the only argument of its program, as JSON."""
+
+    parent: int
+    max_memory_mb: int
+    image: Bounds
+    video: Bounds
+    max_pixels: int
+    max_frames: int
+    max_moving_pixels: int
+    avif: bool
+    video_max_seconds: float
+    video_max_pixels: int
+    video_max_frames: int

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from PIL import Image
 
 from streams.media.errors import BadMedia
+from streams.media.sniffing import picture_kind
 
 ORIENTATION = 0x0112
-MARKUP = (b"<svg", b"<?xml", b"<!doctype svg", b"<!--")
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Opened:
     """A picture whose pixels are not decoded yet. ``orientation`` is EXIF's, 1 to 8; 5 to 8 lie on a side."""
 
     image: Image.Image
+    kind: str
     orientation: int
 
     @property
@@ -30,7 +31,9 @@ def open_picture(content: bytes, max_pixels: int) -> Opened:
     """Read the head of a picture. Raises ``BadMedia`` for what is none of the accepted kinds, and for more
     than ``max_pixels``.
     """
-    kind = sniff(content)
+    kind = picture_kind(content)
+    if kind == "HEIF":
+        _register_heif()
     if kind == "WEBP":
         # The WebP decoder takes memory for the whole canvas when it is made, so its head is read here.
         _refuse_too_many(_webp_size(content), max_pixels)
@@ -42,27 +45,24 @@ def open_picture(content: bytes, max_pixels: int) -> Opened:
     except Exception as error:
         raise BadMedia(f"the {kind} cannot be read: {describe(error)}") from error
     _refuse_too_many(image.size, max_pixels)
-    return Opened(image, _orientation(image))
-
-
-def sniff(content: bytes) -> str:
-    """JPEG, PNG, GIF or WEBP, by the first bytes. Names and declared types are never asked."""
-    if content.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "WEBP"
-    if content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(MARKUP):
-        raise BadMedia("the file is SVG or other markup, which is not accepted; send JPEG, PNG, GIF or WebP")
-    raise BadMedia("the file is no JPEG, PNG, GIF or WebP")
+    # HEIF turns what it decodes by itself; what EXIF says there is for the record.
+    return Opened(image, kind, 1 if kind == "HEIF" else _orientation(image))
 
 
 def describe(error: BaseException) -> str:
     """An exception in one line."""
     return " ".join(f"{error}".split())[:200] or type(error).__name__
+
+
+def _register_heif() -> None:
+    """Teach Pillow to read HEIC. Imported here: few pictures need it."""
+    try:
+        import pi_heif  # noqa: PLC0415
+    except ImportError as error:
+        raise BadMedia("HEIC cannot be read here: the package pi-heif is not installed") from error
+    pi_heif.options.DECODE_THREADS = 1
+    pi_heif.options.THUMBNAILS = False
+    pi_heif.register_heif_opener()
 
 
 def _refuse_too_many(size: tuple[int, int], max_pixels: int) -> None:

@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 
 from streams.media.errors import BadMedia, MissingMedia
-from streams.media.recipe import Recipe, Variant
 
 MAX_KEY_BYTES = 1024
 """Of UTF-8, as in S3; longer ones would not fit into the rows' keys either."""
@@ -103,12 +102,14 @@ def read_key(root: Path, key: str, max_bytes: int) -> bytes:
     return content
 
 
-def rendition_key(post_id: str, source: str, content: bytes, recipe: Recipe, variant: Variant) -> str:
+def rendition_key(post_id: str, digest: str, recipe: str, variant: str, extension: str) -> str:
     """The one name of this variant of this content; the same for every run on it."""
-    # The length first, so that no other pair of key and content runs together to the same bytes.
-    prefix = f"{len(source.encode())}:{source}:".encode()
-    digest = hashlib.sha256(prefix + content).hexdigest()[:16]
-    return f"renditions/{_folder(post_id)}/{digest}-{recipe.name}-{variant.name}.webp"
+    return f"{rendition_folder(post_id)}/{digest}-{recipe}-{variant}.{extension}"
+
+
+def rendition_folder(post_id: str) -> str:
+    """The prefix of all renditions of a post, and of no other post's."""
+    return f"renditions/{_folder(post_id)}"
 
 
 def _folder(post_id: str) -> str:

@@ -10,29 +10,20 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from streams.media.errors import BadMedia, MissingMedia
-from streams.media.jobs import READY, Failed, Job, Rendered, Rendition, Reply
+from streams.media.jobs import READY, Failed, Job, Limits, Reply
 from streams.media.opening import describe
-from streams.media.paths import check_size, rendition_key, shown
-from streams.media.recipe import WEBP_1
-from streams.media.rendering import render
+from streams.media.render_job import do
 
 PR_SET_PDEATHSIG = 1
 
-
-class Limits(msgspec.Struct, frozen=True):
-    """How far a process may go; the only argument of the program, as JSON."""
-
-    parent: int
-    max_bytes: int
-    max_pixels: int
-    max_memory_mb: int
-    max_processor_seconds: float
+NAMES = {"image": "picture", "video": "video"}
+LARGEST_FILE = 4
+"""How many times the largest video a written file may be."""
 
 
 def main() -> None:
@@ -46,6 +37,8 @@ def main() -> None:
     memory = limits.max_memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    largest = limits.video.max_bytes * LARGEST_FILE
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     _send(replies, READY)
     decoder = msgspec.json.Decoder(Job)
     for line in sys.stdin.buffer:
@@ -53,42 +46,19 @@ def main() -> None:
 
 
 def answer(job: Job, limits: Limits) -> Reply:
-    """Make the renditions and write them; whatever goes wrong is an answer as well."""
+    """Make the renditions; whatever goes wrong is an answer as well."""
+    bounds = limits.image if job.kind == "image" else limits.video
     try:
-        return _rendered(job, limits)
+        with _processor_time(bounds.processor_seconds):
+            return do(job, limits)
     except BadMedia as error:
         return Failed("bad", str(error))
     except MissingMedia as error:
         return Failed("missing", str(error))
     except MemoryError:
-        return Failed("bad", f"the picture needs more than {limits.max_memory_mb} MB of memory to decode")
+        return Failed("bad", f"the {NAMES[job.kind]} needs more than {limits.max_memory_mb} MB of memory to decode")
     except OSError as error:
         return Failed("crashed", f"renditions could not be read or written: {describe(error)}")
-
-
-def _rendered(job: Job, limits: Limits) -> Rendered:
-    content = _read(job, limits.max_bytes)
-    with _processor_time(limits.max_processor_seconds):
-        (width, height), pictures = render(content, WEBP_1, limits.max_pixels)
-    renditions = []
-    for picture in pictures:
-        name = picture.variant.name
-        key = rendition_key(job.post_id, job.source, content, WEBP_1, picture.variant)
-        size = len(picture.content)
-        made = Rendition(name, key, picture.width, picture.height, size, "webp", WEBP_1.name)
-        Path(job.folder, made.name).write_bytes(picture.content)
-        renditions.append(made)
-    return Rendered(width, height, renditions)
-
-
-def _read(job: Job, max_bytes: int) -> bytes:
-    try:
-        with Path(job.path).open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except FileNotFoundError:
-        raise MissingMedia(f"{shown(job.source)} was deleted while it was read") from None
-    check_size(len(content), max_bytes)
-    return content
 
 
 @contextmanager

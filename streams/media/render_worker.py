@@ -12,11 +12,13 @@ import msgspec
 
 from streams.durations import format_duration
 from streams.media.errors import BadMedia, RenderCrashed
-from streams.media.jobs import READY, Job, Reply
-from streams.media.render_process import Limits
+from streams.media.jobs import READY, Bounds, Job, Limits, Reply
 from streams.task_settings import Media
 
 START_DEADLINE = timedelta(seconds=20)
+
+SECRETIVE = ("TAILRACE_", "AWS_", "GOOGLE_", "AZURE_", "PG")
+"""How variables begin that may hold a password: ours, those of the stores and of PostgreSQL."""
 
 CONTENTS_FAULT = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
 """A decoder that ends so does it again on the same bytes."""
@@ -25,26 +27,23 @@ CONTENTS_FAULT = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, s
 class RenderWorker:
     """Owns one process. After an exception of ``ask`` the process is dead or dying, and a new one is needed."""
 
-    def __init__(self, process: Process, processor_time: timedelta) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
-        self._processor_time = processor_time
         self._decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
         self.jobs = 0
 
     @classmethod
     async def start(cls, media: Media) -> "RenderWorker":
         """A process that is ready. Raises ``RenderCrashed`` if it does not get there."""
-        seconds = media.timeout.total_seconds()
-        limits = Limits(os.getpid(), media.max_bytes, media.max_pixels, media.max_memory_mb, seconds)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "streams.media.render_process", msgspec.json.encode(limits).decode()),
+            *(sys.executable, "-m", "streams.media.render_process", msgspec.json.encode(limits_of(media)).decode()),
             stdin=PIPE,
             stdout=PIPE,
             # Where our packages are, so that `-m` finds them however the worker itself was started.
             cwd=Path(__file__).parents[2],
             env=_without_settings(),
         )
-        worker = cls(process, media.timeout)
+        worker = cls(process)
         try:
             async with asyncio.timeout(START_DEADLINE.total_seconds()):
                 line = await worker._line()
@@ -67,7 +66,7 @@ class RenderWorker:
         except ChildProcessError:
             return False
 
-    async def ask(self, job: Job, patience: timedelta) -> Reply:
+    async def ask(self, job: Job, patience: timedelta, processor_time: timedelta) -> Reply:
         """The process's reply. Kills it when there is none within ``patience``, or when the caller is cancelled.
 
         Raises ``BadMedia`` if the content took too much processor time, and ``RenderCrashed`` if the process
@@ -85,7 +84,7 @@ class RenderWorker:
                 raise RenderCrashed(f"a render process did not answer within {format_duration(patience)}") from error
             raise
         if not line.endswith(b"\n"):
-            raise await self._crash("at work")
+            raise await self._crash("at work", f"the {job.kind} took more than {format_duration(processor_time)}")
         return self._decoder.decode(line)
 
     async def kill(self) -> None:
@@ -98,18 +97,34 @@ class RenderWorker:
         assert self._process.stdout
         return await self._process.stdout.readline()
 
-    async def _crash(self, when: str) -> BadMedia | RenderCrashed:
+    async def _crash(self, when: str, too_long: str = "it took too much") -> BadMedia | RenderCrashed:
         """What to raise for a process that ended without a reply."""
         code = await self._process.wait()
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         if -code == signal.SIGPROF:
-            limit = format_duration(self._processor_time)
-            return BadMedia(f"the picture took more than {limit} of processor time")
+            return BadMedia(f"{too_long} of processor time")
         if -code in CONTENTS_FAULT:
-            return BadMedia(f"the decoder crashed on the picture ({name})")
+            return BadMedia(f"the decoder crashed on it ({name})")
         return RenderCrashed(f"a render process ended {when} ({name})")
+
+
+def limits_of(media: Media) -> Limits:
+    """What the settings say, for a process of this one."""
+    return Limits(
+        parent=os.getpid(),
+        max_memory_mb=media.max_memory_mb,
+        image=Bounds(media.max_bytes, media.timeout.total_seconds()),
+        video=Bounds(media.video_max_bytes, media.video_timeout.total_seconds()),
+        max_pixels=media.max_pixels,
+        max_frames=media.max_frames,
+        max_moving_pixels=media.max_moving_pixels,
+        avif=media.avif,
+        video_max_seconds=media.video_max_length.total_seconds(),
+        video_max_pixels=media.video_max_pixels,
+        video_max_frames=media.video_max_frames,
+    )
 
 
 def _without_settings() -> dict[str, str]:
     """Our environment without passwords: what decodes strangers' files should know none."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("TAILRACE_")}
+    return {name: value for name, value in os.environ.items() if not name.startswith(SECRETIVE)}

@@ -1,10 +1,10 @@
-"""Renders pictures in processes that can be killed; the event loop only waits for them."""
+"""Renders pictures and videos in processes that can be killed; the event loop only waits for them."""
 
 import asyncio
 from datetime import timedelta
 
 from streams.media.errors import BadMedia, MissingMedia, RenderCrashed
-from streams.media.jobs import Failed, Job, Rendered, Reply
+from streams.media.jobs import Failed, Job, Kind, Rendered, Reply
 from streams.media.render_worker import RenderWorker
 from streams.media.scratch import Scratch
 from streams.media.storage import Storage
@@ -14,7 +14,7 @@ MAX_JOBS = 500
 """A process that has done so many is replaced: what its libraries leak ends with it."""
 
 PATIENCE = 4
-"""How many times the processor time that a picture may take we wait for it: the machine may be busy."""
+"""How many times the processor time that a job may take we wait for it: the machine may be busy."""
 
 ERRORS = {"bad": BadMedia, "missing": MissingMedia, "crashed": RenderCrashed}
 
@@ -29,15 +29,17 @@ class Renderer:
     def __init__(self, media: Media, storage: Storage, patience: timedelta | None = None) -> None:
         self._media, self._storage = media, storage
         self._scratch = Scratch(media.scratch)
-        self._patience = patience or media.timeout * PATIENCE
+        self._patience = patience
         self._places: asyncio.LifoQueue[RenderWorker | None] = asyncio.LifoQueue()
         for _ in range(media.processes):
             self._places.put_nowait(None)
         self._workers: set[RenderWorker] = set()
         self._closed = False
 
-    async def render(self, post_id: str, source: str) -> Rendered:
-        """Make every rendition of the picture at the key ``source`` and put it into the storage.
+    async def render(
+        self, post_id: str, source: str, kind: Kind = "image", focus: tuple[float, float] | None = None
+    ) -> Rendered:
+        """Make every rendition of the picture or video at the key ``source`` and put it into the storage.
 
         Raises ``BadMedia`` if content or key are at fault, a decode that took too much processor time or memory
         included; ``MissingMedia`` if there is no file; ``StorageFailed`` and ``RenderCrashed`` for anything else,
@@ -45,8 +47,9 @@ class Renderer:
         """
         try:
             async with self._scratch.folder() as folder:
-                path = await self._storage.fetch(source, folder, self._media.max_bytes)
-                rendered = await self._ask(Job(post_id, source, str(path), str(folder)))
+                most = self._media.max_bytes if kind == "image" else self._media.video_max_bytes
+                path = await self._storage.fetch(source, folder, most)
+                rendered = await self._ask(Job(post_id, source, str(path), str(folder), kind, focus))
                 await self._storage.put({made.key: folder / made.name for made in rendered.renditions})
                 return rendered
         except OSError as error:
@@ -58,7 +61,8 @@ class Renderer:
         try:
             if worker is None:
                 worker = await self._start()
-            reply = await worker.ask(job, self._patience)
+            allowed = self._media.timeout if job.kind == "image" else self._media.video_timeout
+            reply = await worker.ask(job, self._patience or allowed * PATIENCE, allowed)
             worker = await self._kept(worker)
         finally:
             self._forget_the_dead()

@@ -47,7 +47,7 @@ async def test_a_file_that_never_comes_ends_as_failed(shop: Workshop) -> None:
 async def test_an_asset_whose_run_is_dead_has_failed(shop: Workshop, number: int, outcome: Retry | Dead) -> None:
     await upload(shop, encoded(photo()))
     run = await shop.claim(process_media_upload, ARGS, attempt=number)
-    await assets.show_processing(shop.engine, run.claim, ARGS.asset)
+    await assets.show_processing(shop.engine, run.claim, ARGS.assets[0])
 
     state = await shop.record(run, outcome)
 
@@ -71,7 +71,7 @@ async def test_a_worker_taken_for_dead_turns_no_asset_back(shop: Workshop, conte
     run = await slow.claim(process_media_upload, ARGS)
     await attempt(shop.as_worker("w2"))
 
-    for show in (slow.perform(run), assets.show_queued(shop.engine, run.claim, ARGS.asset, "again")):
+    for show in (slow.perform(run), assets.show_queued(shop.engine, run.claim, ARGS.assets[0], "again")):
         with pytest.raises(LostClaim):
             await show
 

@@ -30,7 +30,7 @@ async def test_a_photo_becomes_four_files_with_a_row_each(shop: Workshop) -> Non
     assert sizes == {"w1080": (1080, 1440), "w640": (640, 853), "w320": (320, 427), "thumb150": (150, 150)}
     for row in rows:
         file = shop.settings.media.root / row["key"]
-        assert (row["format"], row["recipe"], row["bytes"]) == ("webp", "webp-1", file.stat().st_size)
+        assert (row["format"], row["recipe"], row["bytes"]) == ("webp", "webp-2", file.stat().st_size)
         assert Image.open(file).size == (row["width"], row["height"])
     total = sum(row["bytes"] for row in rows)
     assert isinstance(outcome, Done) and outcome.result == {"renditions": 4, "bytes": total}
@@ -43,8 +43,9 @@ def test_a_post_without_a_picture_orders_nothing() -> None:
 
     assert args_of(PostUploaded(**fields)) is None
     assert args_of(PostUploaded(**fields, image="")) is None
-    assert args_of(PostUploaded(**fields, video="v.mp4")) is None
-    assert args_of(PostUploaded(**fields, image="p.jpg", video="v.mp4")) == MediaUpload(7, "p.jpg")
+    assert args_of(PostUploaded(**fields, video="v.mp4")) == MediaUpload(7, None, "v.mp4")
+    assert args_of(PostUploaded(**fields, image="p.jpg", video="v.mp4")) == MediaUpload(7, "p.jpg", "v.mp4")
+    assert args_of(PostUploaded(**fields, image="p.jpg", image_focus=(0, 1))) == MediaUpload(7, "p.jpg", None, (0, 1))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_a_post_without_a_picture_orders_nothing() -> None:
         (bomb(), "3,600,000,000 pixels; at most 25,000,000"),
         (b"\xff\xd8\xff" + bytes(16_000_000), "16,000,003 bytes; at most 16,000,000"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
-        (b"#!/bin/sh\n", "no JPEG, PNG, GIF or WebP"),
+        (b"#!/bin/sh\n", "no JPEG, PNG, GIF, WebP, AVIF or HEIC"),
     ],
     ids=["empty", "truncated", "bomb", "large", "svg", "script"],
 )

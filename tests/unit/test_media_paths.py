@@ -9,8 +9,7 @@ import pytest
 
 from streams.media.errors import BadMedia, MissingMedia
 from streams.media.local_folder import write_all
-from streams.media.paths import read_key, rendition_key, resolve_key
-from streams.media.recipe import WEBP_1
+from streams.media.paths import read_key, rendition_folder, rendition_key, resolve_key
 
 
 @pytest.fixture
@@ -108,25 +107,26 @@ def test_an_empty_and_an_oversized_file_are_refused(root: Path) -> None:
         read_key(root, "posts/a b.jpg", 6)
 
 
-def test_a_rendition_has_one_name_for_post_source_content_recipe_and_variant() -> None:
+def test_a_rendition_has_one_name_for_post_content_recipe_and_variant() -> None:
     names = [
-        rendition_key(post, source, content, WEBP_1, variant)
+        rendition_key(post, digest, recipe, variant, "webp")
         for post in ("1", "2")
-        for source in ("a.jpg", "b.jpg")
-        for content in (b"x", b"y")
-        for variant in WEBP_1.variants
+        for digest in ("0123", "4567")
+        for recipe in ("webp-2", "avif-1")
+        for variant in ("w320", "thumb150")
     ]
 
     assert len(set(names)) == len(names)
-    assert names[0] == rendition_key("1", "a.jpg", b"x", WEBP_1, WEBP_1.variants[0])
+    assert names[0] == "renditions/1/0123-webp-2-w320.webp"
 
 
 @pytest.mark.parametrize("post_id", ["../../etc", "a/b", ".", "..", "", "x" * 300, "ü", "a\0b", "~abc"])
 def test_any_post_id_is_one_folder_below_renditions(post_id: str) -> None:
-    key = rendition_key(post_id, "a.jpg", b"x", WEBP_1, WEBP_1.crop)
+    key = rendition_key(post_id, "0123", "webp-2", "thumb150", "webp")
 
     first, folder, name = key.split("/")
-    assert first == "renditions" and folder.startswith("~") and name.endswith("-webp-1-thumb150.webp")
+    assert first == "renditions" and folder.startswith("~") and name == "0123-webp-2-thumb150.webp"
+    assert rendition_folder(post_id) == f"{first}/{folder}"
 
 
 def test_files_are_written_whole_and_nothing_is_left_aside(root: Path) -> None:

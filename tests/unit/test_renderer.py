@@ -51,10 +51,10 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set when a process has been given a job."""
     given, ask = asyncio.Event(), RenderWorker.ask
 
-    async def tell(worker: RenderWorker, job: Job, patience: timedelta) -> Reply:
+    async def tell(worker: RenderWorker, job: Job, patience: timedelta, processor_time: timedelta) -> Reply:
         # The job is written in the call's first step, before anything else of the loop comes to run.
         asyncio.get_running_loop().call_soon(given.set)
-        return await ask(worker, job, patience)
+        return await ask(worker, job, patience, processor_time)
 
     monkeypatch.setattr(RenderWorker, "ask", tell)
     return given
@@ -238,6 +238,7 @@ async def test_a_process_knows_no_passwords_and_no_worker(
     media: Media, make: MakeRenderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAILRACE_DATABASE__URL", "postgresql://me:secret@db/x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     await make(media).render("7", "photo.jpg")
 
     (process,) = processes()

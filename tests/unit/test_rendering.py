@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from streams.media.errors import BadMedia
-from streams.media.recipe import WEBP_1
+from streams.media.recipe import Plan
 from streams.media.rendering import Picture, render
 from tests.pictures import CORNERS, bomb, encoded, four_corners, photo, with_metadata
 
@@ -15,7 +15,7 @@ MAX_PIXELS = 25_000_000
 
 
 def rendered(content: bytes) -> dict[str, Picture]:
-    return {picture.variant.name: picture for picture in render(content, WEBP_1, MAX_PIXELS)[1]}
+    return {picture.variant: picture for picture in render(content, Plan(MAX_PIXELS)).pictures}
 
 
 def decoded(picture: Picture) -> Image.Image:
@@ -73,12 +73,12 @@ def test_a_picture_is_upright_whatever_its_orientation(orientation: int) -> None
     if orientation in undo:
         stored = stored.transpose(Image.Transpose(undo[orientation]))
 
-    size, pictures = render(with_metadata(orientation, stored), WEBP_1, MAX_PIXELS)
+    gallery = render(with_metadata(orientation, stored), Plan(MAX_PIXELS))
 
-    assert size == (1600, 1200)
-    for picture in pictures:
+    assert gallery.size == (1600, 1200)
+    for picture in gallery.pictures:
         image = decoded(picture).convert("RGB")
-        assert picture.variant.fit == "crop" or image.width > image.height
+        assert picture.variant == "thumb150" or image.width > image.height
         for place, colour in CORNERS.items():
             x = image.width // 8 if "left" in place else image.width * 7 // 8
             y = image.height // 8 if "top" in place else image.height * 7 // 8
@@ -166,9 +166,9 @@ def test_a_truncated_picture_is_refused(kind: str, part: float) -> None:
     [
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
         (b'\xef\xbb\xbf <?xml version="1.0"?><svg/>', "SVG"),
-        (b"%PDF-1.7 ...", "no JPEG, PNG, GIF or WebP"),
-        (encoded(photo(), "TIFF"), "no JPEG, PNG, GIF or WebP"),
-        (b"just words", "no JPEG, PNG, GIF or WebP"),
+        (b"%PDF-1.7 ...", "no JPEG, PNG, GIF, WebP, AVIF or HEIC"),
+        (encoded(photo(), "TIFF"), "no JPEG, PNG, GIF, WebP, AVIF or HEIC"),
+        (b"just words", "no JPEG, PNG, GIF, WebP, AVIF or HEIC"),
         (b"\xff\xd8\xff" + bytes(500), "the JPEG cannot be"),
         (b"\x89PNG\r\n\x1a\n" + bytes(500), "the PNG cannot be"),
         (b"GIF89a" + bytes(500), "0 x 0 pixels|the GIF cannot be"),

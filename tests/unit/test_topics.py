@@ -6,13 +6,12 @@ import pytest
 
 from schemas.backend import backend_tables
 from schemas.events import FACTS
-from schemas.topics import QUEUES, TOPIC_BY_NAME, TOPICS, dead_letter_topic
+from schemas.topics import QUEUES, TOPIC_BY_NAME, dead_letter_topic
 
 
-def test_each_topic_has_a_dead_letter_topic_that_keeps_for_ever() -> None:
-    for topic in TOPICS:
-        if not topic.name.endswith(".dlq"):
-            assert TOPIC_BY_NAME[dead_letter_topic(topic.name)].retention is None
+def test_each_topic_that_workers_read_has_a_dead_letter_topic_that_keeps_for_ever() -> None:
+    for name in (*FACTS, *(queue.topic for queue in QUEUES)):
+        assert TOPIC_BY_NAME[dead_letter_topic(name)].retention is None
 
 
 def test_queues_keep_for_ever_and_facts_at_least_eight_days() -> None:
