@@ -19,6 +19,7 @@ from streams.replay.fates import SUBMITTED, Counts, Judge, Judged, Order
 from streams.replay.mail_preview import Mails
 from streams.replay.reading import Reading
 from streams.replay.request import Request, Selection, WrongReplay, parse_bound, understand
+from streams.replay.shadow.scratch import find_tables
 from streams.replay.stretches import Gap, Stretch, find_stretches
 from streams.settings import Settings
 from streams.task import Task
@@ -53,6 +54,7 @@ async def plan_replay(
     if since and until and since >= until:
         raise WrongReplay(f"--from {since.isoformat()} is not earlier than --to {until.isoformat()}")
     selection = understand(request, tasks, since, until)
+    await find_tables(engine, request.tables)
     async with reading_client(settings.kafka) as consumer, autocommit(engine) as connection:
         stretches, gaps = await find_stretches(settings.kafka, consumer, request, start, end)
         plan = Plan(selection, stretches, gaps)

@@ -13,6 +13,9 @@ from streams.metrics import Metrics
 from streams.replay import store
 from streams.replay.feeding import Feeding
 from streams.replay.request import WrongReplay, understand
+from streams.replay.shadow.comparing import Report
+from streams.replay.shadow.rehearsing import Rehearsal, clean_up
+from streams.replay.shadow.scratch import left_behind
 from streams.replay.store import LostReplay, Replay
 from streams.settings import Settings
 from streams.task import Task
@@ -52,6 +55,8 @@ class Replayer:
                 replay = await store.take(self._engine, self._owner, self._settings.worker.lease)
                 if replay is not None:
                     await self._read(replay)
+                for scratch in await left_behind(self._engine):
+                    await clean_up(self._engine, self._settings, scratch)
             except Exception as error:
                 if is_cancelled() or not _passes(error):
                     raise
@@ -62,7 +67,7 @@ class Replayer:
     async def _read(self, replay: Replay) -> None:
         log.info("replay is read", replay=replay.id, topic=replay.request.topic, mode=replay.request.mode)
         try:
-            await self._feed(replay)
+            report = await self._do(replay)
         except LostReplay as lost:
             log.info("replay is left", replay=replay.id, reason=str(lost))
         except WrongReplay as error:
@@ -77,14 +82,18 @@ class Replayer:
             await self._give_back(replay)
             raise
         else:
-            await store.release(self._engine, replay, state="done")
+            await store.release(self._engine, replay, state="done", report=report)
             log.info("replay is done", replay=replay.id, read=replay.counts.read)
 
-    async def _feed(self, replay: Replay) -> None:
+    async def _do(self, replay: Replay) -> Report | None:
+        """All of it; what a shadow has found."""
         if replay.takeovers > MOST_TAKEOVERS:
             raise WrongReplay(f"{replay.takeovers} workers were lost while they read it, and none got any further")
         selection = understand(replay.request, self._tasks, replay.since, replay.until)
+        if replay.request.mode == "shadow":
+            return await Rehearsal(self._engine, self._settings, replay, selection, self._monotonic).run()
         await Feeding(self._engine, self._settings, replay, selection, self._metrics, self._monotonic).run()
+        return None
 
     async def _fail(self, replay: Replay, reason: str) -> None:
         log.error("replay has failed", replay=replay.id, reason=reason)

@@ -90,6 +90,8 @@ def understand(request: Request, tasks: Iterable[Task], since: datetime | None, 
             raise WrongReplay(f"--where: {error}") from error
     if request.type is not None and request.type not in FACTS:
         raise WrongReplay(f"there is no event type {_unknown(request.type, FACTS)}")
+    if request.tables and request.mode != "shadow":
+        raise WrongReplay("--table goes with --mode shadow, which writes copies of these tables")
     if request.send_mail and request.mode == "shadow":
         raise WrongReplay("a shadow replay never sends mail: leave --send-mail out")
     keys = frozenset(key.encode() for key in request.keys)

@@ -24,6 +24,7 @@ WORDS = {
 }
 
 SHOWN_RECIPIENTS = 20
+SHOWN_EXAMPLES = 10
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
@@ -105,11 +106,24 @@ def status_lines(replay: Facts, now: datetime) -> Iterable[str]:
         yield f"{task}: " + ", ".join(f"{count:,} {fate.replace('_', ' ')}" for fate, count in sorted(fates.items()))
     runs = ", ".join(f"{count:,} {state}" for state, count in sorted(replay["runs"].items()))
     yield f"its runs: {runs or 'none'}"
+    yield from _report_lines(replay["report"])
     yield from _gap_lines(msgspec.convert(replay["gaps"], list[Gap]), replay["topic"])
     if replay["note"]:
         yield f"note: {replay['note']}"
     for entry in replay["audit"]:
         yield f"{entry['at']} {entry['what']} by {entry['who']}"
+
+
+def _report_lines(report: Mapping[str, Any] | None) -> Iterable[str]:
+    """What a shadow has found."""
+    if report is None:
+        return
+    runs = ", ".join(f"{count:,} {state}" for state, count in sorted(report["runs"].items()))
+    yield f"the shadow's runs: {runs or 'none'}"
+    rows = ", ".join(f"{count:,} in {table}" for table, count in sorted(report["rows"].items()))
+    yield f"different: outcomes {report['outcomes']:,}; rows {rows or '0'}; files {report['files']:,}"
+    for example in report["examples"][:SHOWN_EXAMPLES]:
+        yield "  " + msgspec.json.encode(example).decode()
 
 
 def _progress(replay: Mapping[str, Any]) -> str:
