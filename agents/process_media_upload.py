@@ -44,7 +44,7 @@ def _mark_failed(args: MediaUpload, reason: str) -> Effect:
     return rows
 
 
-@task(queue="media", on=PostUploaded, args=_of, on_dead=_mark_failed, timeout=timedelta(hours=1))
+@task(queue="media", on=PostUploaded, args=_of, on_dead=_mark_failed, timeout=timedelta(hours=1), redo=True)
 async def process_media_upload(args: MediaUpload, ctx: Context) -> Outcome:
     """Files first, then their rows with the ledger's: a row never names a file that is not there."""
     try:

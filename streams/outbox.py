@@ -63,19 +63,20 @@ async def put(connection: AsyncConnection, row: OutboxRow) -> None:
 
 def pack_headers(headers: Iterable[tuple[str, bytes | None]]) -> str:
     """Kafka headers as JSON: pairs of name and text, null, or ``{"base64": ...}`` for what is not UTF-8."""
-    return msgspec.json.encode([[name, _packed(value)] for name, value in headers]).decode()
+    return msgspec.json.encode([[name, packed(value)] for name, value in headers]).decode()
 
 
 def unpack_headers(packed: str | bytes) -> Headers:
     """The inverse of ``pack_headers``. Raises ``ValueError`` where the JSON is not of that shape."""
     try:
         pairs = msgspec.json.decode(packed, type=list[tuple[str, str | dict[str, str] | None]])
-        return [(name, _unpacked(value)) for name, value in pairs]
+        return [(name, unpacked(value)) for name, value in pairs]
     except (msgspec.MsgspecError, KeyError, ValueError) as error:
         raise ValueError(f"headers must be a JSON array of [name, text] pairs: {error}") from error
 
 
-def _packed(value: bytes | None) -> str | Mapping[str, str] | None:
+def packed(value: bytes | None) -> str | Mapping[str, str] | None:
+    """Bytes as JSON holds them: text, or ``{"base64": ...}`` for what is not UTF-8."""
     if value is None:
         return None
     try:
@@ -85,7 +86,8 @@ def _packed(value: bytes | None) -> str | Mapping[str, str] | None:
     return {"base64": base64.b64encode(value).decode()} if "\x00" in decoded else decoded
 
 
-def _unpacked(value: Any) -> bytes | None:
+def unpacked(value: Any) -> bytes | None:
+    """The inverse of ``packed``."""
     if value is None:
         return None
     return value.encode() if isinstance(value, str) else base64.b64decode(value["base64"], validate=True)
