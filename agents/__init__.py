@@ -2,6 +2,7 @@
 
 from agents.cleanup_expired_tokens import cleanup_expired_tokens
 from agents.cleanup_old_notifications import cleanup_old_notifications
+from agents.generate_content_analytics import generate_content_analytics
 from agents.process_media_upload import process_media_upload
 from agents.send_notification import send_notification
 from agents.send_welcome_email import send_welcome_email
@@ -13,6 +14,7 @@ TASKS: tuple[Task, ...] = (
     send_welcome_email,
     process_media_upload,
     update_user_statistics,
+    generate_content_analytics,
     update_post_engagement_scores,
     cleanup_expired_tokens,
     cleanup_old_notifications,

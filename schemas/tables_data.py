@@ -24,3 +24,19 @@ post_engagement = sa.Table(
     sa.Column("score", DOUBLE_PRECISION, nullable=False),
     sa.Column("computed_at", Timestamp, nullable=False),
 )
+
+content_analytics = sa.Table(
+    "content_analytics",
+    metadata,
+    sa.Column("day", sa.DATE, primary_key=True),
+    sa.Column("metrics", JSONB, nullable=False),
+    sa.Column("computed_at", Timestamp, nullable=False),
+)
+
+content_analytics_hours = sa.Table(
+    "content_analytics_hours",
+    metadata,
+    sa.Column("day", sa.DATE, primary_key=True),
+    sa.Column("hour", sa.SmallInteger, primary_key=True),
+    sa.Column("metrics", JSONB, nullable=False),
+)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import click
 
+from streams.cli_analytics import analytics
 from streams.cli_archive import export, import_
 from streams.cli_dlq import dlq
 from streams.cli_queue import queue
@@ -155,7 +156,7 @@ def main() -> None:
     cli()
 
 
-for command in (up, env, status, dlq, runs, queue, enqueue, run, schedule, trends, replay, export, import_):
+for command in (up, env, status, dlq, runs, queue, enqueue, run, schedule, trends, replay, export, import_, analytics):
     cli.add_command(command)
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.backend import BackendTables
 from streams.backend_presence import backend_of
 from streams.setting_groups import Backend
-from streams.task import Outcome, Task
+from streams.task import Done, Outcome, Task
 from tests.one_run import Workshop
 from tests.waiting import eventually
 
@@ -28,6 +28,8 @@ ODD = Backend(
     columns={"users.followers_count": "fans", "posts.likes_count": "hearts", "posts.author_id": "writer"},
 )
 """A backend with UUID keys whose tables and columns have names of their own."""
+
+OURS = "tailrace.post_engagement, tailrace.content_analytics"
 
 CROWD = text("""
     INSERT INTO users (password, username, first_name, last_name, is_superuser, is_staff, is_active, is_verified,
@@ -89,7 +91,16 @@ async def empty(shop: Workshop) -> None:
     """The backend's tables and ours, between two examples of one test."""
     names = (table.fullname for table in (shop.backend.users, shop.backend.content_types, shop.backend.hashtags))
     quoted = (".".join(f'"{part}"' for part in name.split(".")) for name in names)
-    await execute(shop.engine, f"TRUNCATE {', '.join(quoted)}, tailrace.task_runs, tailrace.post_engagement CASCADE")
+    await execute(shop.engine, f"TRUNCATE {', '.join(quoted)}, tailrace.task_runs, {OURS} CASCADE")
+
+
+async def done(shop: Workshop, task: Task, args: object, cause: str = "1") -> dict[str, Any]:
+    """What a run says that came to its end, and is recorded so."""
+    run = await shop.claim(task, args, cause=cause)
+    outcome = await shop.perform(run)
+    assert isinstance(outcome, Done), outcome
+    assert await shop.record(run, outcome) == "done"
+    return dict(outcome.result)
 
 
 async def insert(shop: Workshop, table: sa.Table, rows: list[dict[str, Any]]) -> None:

@@ -33,7 +33,7 @@ def problem(presence: Presence, *needed: "sa.Column[object]") -> str | None:
 
 def absent(presence: Presence, *tables: sa.Table) -> list[str]:
     """The names of those tables that this backend does not have."""
-    return [table.name for table in tables if not presence.has(table)]
+    return [str(table.name) for table in tables if not presence.has(table)]
 
 
 def _no_table(backend: BackendTables, table: sa.Table) -> str:

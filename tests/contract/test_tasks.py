@@ -14,12 +14,13 @@ from sqlalchemy import text
 from agents import TASKS
 from agents.cleanup_expired_tokens import CleanupExpiredTokens
 from agents.cleanup_old_notifications import CleanupOldNotifications
+from agents.generate_content_analytics import ContentAnalytics
 from agents.send_notification import SendNotification
 from agents.update_post_engagement_scores import EngagementScores
 from agents.update_user_statistics import UserStatistics
 from schemas.events import Fact, Id, PostUploaded, UserCreated
 from schemas.tables import mail_deliveries, media_assets, media_renditions, task_runs
-from schemas.tables_data import post_engagement
+from schemas.tables_data import content_analytics, content_analytics_hours, post_engagement
 from streams.task import Done, Skip, Task
 from tests.clean_up import expired_and_live_sessions, notifications, old_and_new_notifications, session_keys
 from tests.data_ground import column
@@ -90,9 +91,14 @@ async def scores(shop: Workshop) -> list[Any]:
     return [(row["post_id"], row["score"]) for row in await shop.rows(post_engagement)]
 
 
+async def analytics(shop: Workshop) -> list[Any]:
+    return await shop.rows(content_analytics) + await shop.rows(content_analytics_hours)
+
+
 CASES = {
     "send_welcome_email": Case(user_created, a_user, mails),
     "process_media_upload": Case(post_uploaded, a_post_with_a_photo, renditions),
+    "generate_content_analytics": Case(ContentAnalytics(), a_user, analytics),
     "update_post_engagement_scores": Case(EngagementScores(), a_liked_post, scores),
     "cleanup_expired_tokens": Case(CleanupExpiredTokens(), expired_and_live_sessions, session_keys),
     "cleanup_old_notifications": Case(CleanupOldNotifications(), old_and_new_notifications, notifications),
@@ -195,7 +201,7 @@ async def test_no_row_is_locked_before_the_runs_own(shop: Workshop, task: Task) 
         await shop.ledger.hold(connection, run.claim)
         recording = asyncio.create_task(shop.record(run, outcome))
         await eventually(lambda: somebody_waits_for_a_lock(shop))
-        for table in (mail_deliveries, media_assets, media_renditions):
+        for table in (mail_deliveries, media_assets, media_renditions, content_analytics):
             await connection.execute(table.select().with_for_update(nowait=True))
 
     assert await recording == "done"

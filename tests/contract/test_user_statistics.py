@@ -12,7 +12,7 @@ from sqlalchemy import text
 from agents.update_user_statistics import UserStatistics, update_user_statistics
 from streams.claims import LostClaim
 from streams.task import Dead, Done, Skip
-from tests.data_ground import column, crowd, empty, execute, insert, keys_of, met_half_way, odd_backend, person
+from tests.data_ground import column, crowd, done, empty, execute, insert, keys_of, met_half_way, odd_backend, person
 from tests.one_run import Workshop
 
 ALL = UserStatistics()
@@ -25,9 +25,7 @@ async def counters(shop: Workshop) -> list[tuple[Any, ...]]:
 
 
 async def result(shop: Workshop, cause: str = "1", args: UserStatistics = ALL) -> dict[str, Any]:
-    outcome = await shop.run(update_user_statistics, args, cause=cause)
-    assert isinstance(outcome, Done), outcome
-    return dict(outcome.result)
+    return await done(shop, update_user_statistics, args, cause)
 
 
 async def fill(shop: Workshop, was: list[int], follows: Pairs, authors: list[int]) -> list[Any]:
@@ -108,10 +106,10 @@ async def test_a_run_that_is_killed_half_way_is_finished_by_another_worker(shop:
         performing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await performing
-    done = sum(followers == 0 for _, followers, _, _ in await counters(shop))
+    written = sum(followers == 0 for _, followers, _, _ in await counters(shop))
     outcome = await shop.as_worker("w2").run(update_user_statistics, ALL)
 
-    assert 0 < done < 9_000
+    assert 0 < written < 9_000
     assert isinstance(outcome, Done)
     assert outcome.result == {"scanned": 9_000, "wrong": 9_000, "updated": 9_000, "left": 0}
     assert not any(followers for _, followers, _, _ in await counters(shop))

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import agents
 from streams.schedules import store
 from streams.schedules.defaults import DEFAULTS, Default, ensure_defaults
 from streams.task import Task
@@ -23,6 +24,15 @@ async def test_the_defaults_are_there_after_a_start(engine: AsyncEngine) -> None
     async with engine.connect() as connection:
         found = {each.name: each.cron for each in await store.all_schedules(connection)}
     assert found == {default.task: default.cron for default in DEFAULTS}
+
+
+async def test_the_defaults_of_the_tasks_that_are_there_are_on(engine: AsyncEngine) -> None:
+    await ensure_defaults(engine, agents.TASKS)
+
+    for name in {default.task for default in DEFAULTS} & {task.name for task in agents.TASKS}:
+        found = await schedule(engine, name)
+        assert (found.enabled, found.error) == (True, None)
+        assert found.next_at is not None
 
 
 async def test_a_default_is_due_at_its_first_instant_after_the_start(engine: AsyncEngine) -> None:
