@@ -10,7 +10,7 @@ import time
 from functools import cache
 from typing import Any
 
-import psycopg  # type: ignore[import-not-found]
+import psycopg
 from celery import Celery  # type: ignore[import-not-found]
 
 from benchmarks.dispatch_notes import note_wait

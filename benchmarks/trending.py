@@ -26,13 +26,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.events import PostUploaded
+from schemas.facts import record_of
 from streams.db import engine_for
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.health import Health
 from streams.kafka_client import client_options
 from streams.metrics import Metrics
 from streams.migrations.run import migrate
-from streams.publisher import record_of
 from streams.settings import Settings
 from streams.topics import create_topics
 from streams.trending.counter import Counter

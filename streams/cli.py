@@ -96,8 +96,9 @@ def publish(event_type: str, data: str) -> None:
     """Publish one event: tailrace publish user.created '{"user_id": 1, ...}'. DATA of - reads standard input."""
     from aiokafka.errors import KafkaError
 
+    from schemas.facts import InvalidEvent, NotDelivered, parse_fact
     from streams.kafka_client import client_options
-    from streams.publisher import AsyncPublisher, InvalidEvent, parse_fact
+    from streams.publisher import AsyncPublisher
 
     settings = load_settings()
 
@@ -113,7 +114,7 @@ def publish(event_type: str, data: str) -> None:
         click.echo(asyncio.run(send()))
     except InvalidEvent as error:
         sys.exit(f"tailrace publish: {error}")
-    except KafkaError as error:
+    except (KafkaError, NotDelivered) as error:
         sys.exit(f"tailrace publish: {_broker_problem(settings, error)}")
 
 

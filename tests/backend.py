@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.backend import backend_tables
 from schemas.events import Fact, PostUploaded, UserCreated
-from streams.publisher import event_type_of
+from schemas.facts import event_type_of
 from tests.events import EMIT
 
 BACKEND = backend_tables()

@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.events import Fact, PostUploaded, UserCreated
+from schemas.facts import event_type_of
 from schemas.topics import TOPIC_BY_NAME
 from streams.kafka_client import client_options, full_name
-from streams.publisher import event_type_of
 from streams.settings import Settings
 
 EMIT = text("SELECT tailrace.emit(:type, :key, CAST(:data AS jsonb))")

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("schemas", "streams", "agents")
-PLACES = (*PACKAGES, "tests", "benchmarks")
+PLACES = (*PACKAGES, "clients", "tests", "benchmarks")
 
 MAX_FUNCTION_LINES = 40
 MAX_FILE_LINES = 250

@@ -11,9 +11,9 @@ import pytest
 from agents import TASKS
 from schemas.events import FACTS, UserCreated
 from schemas.export import event_schemas
+from schemas.facts import parse_fact
 from streams.cli import cli
 from streams.durations import parse_duration
-from streams.publisher import parse_fact
 from streams.settings import FIELDS, Settings
 from streams.task import Task
 from streams.trending.view import WINDOWS

@@ -1,6 +1,7 @@
 """Status on real servers."""
 
-from streams.publisher import AsyncPublisher, parse_fact
+from schemas.facts import parse_fact
+from streams.publisher import AsyncPublisher
 from streams.settings import Settings
 from streams.status import read_status
 from streams.topics import create_topics

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tailrace_client
 from schemas.commands import Command, command_id
 from schemas.envelope import Identity, event_headers, header, identify, rfc3339
 from schemas.events import FACTS, Fact, PostDeleted, PostTagged, PostUploaded, UserCreated, UserDeleted
@@ -215,3 +216,11 @@ def test_instants_are_written_in_utc() -> None:
     there = datetime(2026, 3, 4, 5, 0, 0, 250, tzinfo=timezone(timedelta(hours=-7)))
 
     assert rfc3339(there) == "2026-03-04T12:00:00.000250Z"
+
+
+@pytest.mark.parametrize("event_type", FACTS)
+def test_the_client_has_each_fact(event_type: str) -> None:
+    name = FACTS[event_type].__name__
+
+    assert name in tailrace_client.__all__, f"clients/python/tailrace_client/__init__.py: import {name} and name it"
+    assert getattr(tailrace_client, name) is FACTS[event_type]
