@@ -25,7 +25,7 @@ class MediaUpload(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def assets(self) -> list[Asset]:
         post_id = str(self.post_id)
-        image = [Asset(post_id, self.image, "image")] if self.image else []
+        image = [Asset(post_id, self.image, "image", self.image_focus)] if self.image else []
         return image + ([Asset(post_id, self.video, "video")] if self.video else [])
 
 
@@ -59,7 +59,7 @@ async def process_media_upload(args: MediaUpload, ctx: Context) -> Outcome:
     for asset in await _to_make(args, ctx):
         await assets.show_processing(ctx.engine, ctx.claim, asset)
         try:
-            made[asset] = await ctx.renderer.render(asset.post_id, asset.source, asset.kind, _focus(args, asset))
+            made[asset] = await ctx.renderer.render(asset.post_id, asset.source, asset.kind, asset.focus)
         except BadMedia as bad:
             made[asset] = str(bad)
         except (MissingMedia, RenderCrashed, StorageFailed) as passing:
@@ -74,10 +74,6 @@ async def _to_make(args: MediaUpload, ctx: Context) -> list[Asset]:
     if len(args.assets) == 1 or ctx.command.generation:
         return args.assets
     return [asset for asset in args.assets if not await assets.is_ready(ctx.engine, asset)]
-
-
-def _focus(args: MediaUpload, asset: Asset) -> tuple[float, float] | None:
-    return args.image_focus if asset.kind == "image" else None
 
 
 def _outcome(args: MediaUpload, ctx: Context, made: dict[Asset, Rendered | str]) -> Outcome:

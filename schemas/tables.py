@@ -4,7 +4,7 @@ The backend's are in ``schemas.backend``.
 """
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, UUID
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, INTERVAL, JSONB, UUID
 
 metadata = sa.MetaData(schema="tailrace")
 Timestamp = sa.TIMESTAMP(timezone=True)
@@ -143,6 +143,8 @@ media_assets = sa.Table(
     sa.Column("colour", sa.Text),
     sa.Column("format", sa.Text),
     sa.Column("frames", sa.Integer),
+    sa.Column("focus_x", DOUBLE_PRECISION),
+    sa.Column("focus_y", DOUBLE_PRECISION),
 )
 
 media_renditions = sa.Table(

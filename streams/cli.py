@@ -11,6 +11,7 @@ import click
 from streams.cli_analytics import analytics
 from streams.cli_archive import export, import_
 from streams.cli_dlq import dlq
+from streams.cli_media import media
 from streams.cli_queue import queue
 from streams.cli_replay import replay
 from streams.cli_runs import runs
@@ -157,7 +158,23 @@ def main() -> None:
     cli()
 
 
-for command in (up, env, status, dlq, runs, queue, enqueue, run, schedule, trends, replay, export, import_, analytics):
+for command in (
+    up,
+    env,
+    status,
+    dlq,
+    runs,
+    queue,
+    enqueue,
+    run,
+    schedule,
+    trends,
+    replay,
+    export,
+    import_,
+    analytics,
+    media,
+):
     cli.add_command(command)
 
 if __name__ == "__main__":

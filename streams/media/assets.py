@@ -4,8 +4,10 @@ What a run writes here it writes while it holds its row of the ledger, and that 
 worker that was taken for dead changes nothing any more, and no two wait for each other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import text
@@ -36,13 +38,14 @@ SHOW = text("""
 # How it ended, with the run that ended it.
 END = text("""
     INSERT INTO tailrace.media_assets (post_id, source, kind, status, error, format, width, height, frames,
-                                       duration_ms, blurhash, colour)
+                                       duration_ms, blurhash, colour, focus_x, focus_y)
     VALUES (:post_id, :source, :kind, :status, :error, :format, :width, :height, :frames,
-            :duration_ms, :blurhash, :colour)
+            :duration_ms, :blurhash, :colour, :focus_x, :focus_y)
     ON CONFLICT (post_id, source) DO UPDATE
        SET kind = excluded.kind, status = excluded.status, error = excluded.error, format = excluded.format,
            width = excluded.width, height = excluded.height, frames = excluded.frames,
            duration_ms = excluded.duration_ms, blurhash = excluded.blurhash, colour = excluded.colour,
+           focus_x = excluded.focus_x, focus_y = excluded.focus_y,
            updated_at = clock_timestamp()
 """)
 
@@ -80,11 +83,12 @@ KEEP = text("""
 
 @dataclass(frozen=True)
 class Asset:
-    """A file of a post: ``source`` is its key relative to the media root."""
+    """A file of a post: ``source`` is its key relative to the media root, ``focus`` what a crop keeps."""
 
     post_id: str
     source: str
     kind: Kind = "image"
+    focus: tuple[float, float] | None = None
 
     @property
     def key(self) -> dict[str, str]:
@@ -127,7 +131,7 @@ async def keep_renditions(connection: AsyncConnection, claim: Claim, asset: Asse
     """The asset is ready, and these are its renditions. Raises ``LostClaim``."""
     await hold(connection, claim)
     known = {name: getattr(rendered, name) for name in KNOWN}
-    await connection.execute(END, {**asset.key, **known, "kind": asset.kind, "status": "ready", "error": None})
+    await _end(connection, asset, {**known, "status": "ready", "error": None})
     variants = [rendition.variant for rendition in rendered.renditions]
     await connection.execute(DROP_OTHERS, {**asset.key, "variants": variants})
     for rendition in rendered.renditions:
@@ -167,7 +171,13 @@ async def keep_failure(connection: AsyncConnection, claim: Claim, asset: Asset, 
     """No renditions can be made of it. Raises ``LostClaim``."""
     await hold(connection, claim)
     nothing = dict.fromkeys(KNOWN)
-    await connection.execute(END, {**asset.key, **nothing, "kind": asset.kind, "status": "failed", "error": reason})
+    await _end(connection, asset, {**nothing, "status": "failed", "error": reason})
+
+
+async def _end(connection: AsyncConnection, asset: Asset, values: Mapping[str, Any]) -> None:
+    focus_x, focus_y = asset.focus or (None, None)
+    given = {**asset.key, "kind": asset.kind, "focus_x": focus_x, "focus_y": focus_y}
+    await connection.execute(END, {**given, **values})
 
 
 async def give_up(connection: AsyncConnection, asset: Asset, reason: str) -> None:

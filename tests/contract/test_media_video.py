@@ -171,3 +171,12 @@ def test_commands_of_before_videos_are_understood() -> None:
 
     assert msgspec.json.decode(old, type=MediaUpload) == ARGS
     assert json.loads(msgspec.json.encode(ARGS)) == json.loads(old)
+
+
+async def test_a_crop_keeps_its_point_when_the_picture_is_made_again(shop: Workshop) -> None:
+    await upload(shop, encoded(photo(1200, 300)))
+
+    await attempt(shop, args=MediaUpload(7, "posts/p.jpg", None, (0.25, 1.0)))
+
+    row = (await by_kind(shop))["image"]
+    assert (row["focus_x"], row["focus_y"]) == (0.25, 1.0)
