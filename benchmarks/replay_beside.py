@@ -106,6 +106,8 @@ async def measure(count: int, rate: int, seconds: float) -> dict[str, object]:
             variables = stack.environment() | {
                 "TAILRACE_WORKER__PORT": str(free_port()),
                 "TAILRACE_LOG__LEVEL": "warning",
+                # Nothing is rendered here, so the queue need not wait for processes that render.
+                "TAILRACE_WORKER__QUEUE_CONCURRENCY": '{"media": 16}',
             }
             settings = Settings.load({k: v for k, v in variables.items() if k.startswith("TAILRACE_")})
             await create_topics(settings)

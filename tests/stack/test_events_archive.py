@@ -1,13 +1,17 @@
 """Events leave Kafka for files and come back to be replayed, the same events with the same bytes."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aiokafka import ConsumerRecord
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from streams.events_archive.exporting import export
+from streams.events_archive.importing import import_events
 from streams.kafka_client import full_name, producer_for
+from streams.media.local_folder import LocalFolder
 from streams.settings import Settings
 from streams.topics import create_topics
 from tests.events import delete_records, records_of, runs, user_created
@@ -30,23 +34,22 @@ def without_place(record: ConsumerRecord) -> tuple[object, ...]:
     return record.timestamp, record.key, record.value, record.headers
 
 
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
 async def test_events_that_retention_has_taken_are_replayed_from_files_and_known_to_be_done(
-    settings: Settings, environment: Mapping[str, str], engine: AsyncEngine, tmp_path: Path, form: str
+    settings: Settings, engine: AsyncEngine, tmp_path: Path
 ) -> None:
     await publish(settings, [user_created(number) for number in range(EVENTS)])
-    before = await records_of(settings, "user.created")
+    before, place = await records_of(settings, "user.created"), LocalFolder(tmp_path)
     async with running_worker(settings, TASKS):
         await eventually(lambda: all_done(engine, EVENTS))
 
-        exported = await say(environment, "export", "user.created", "--out", str(tmp_path), "--format", form)
+        exported = await export(settings, place, "user.created", None, None, "parquet", datetime.now(UTC))
         await delete_records(settings, "user.created")
-        imported = await say(environment, "import", "user.created", str(tmp_path))
+        imported = await import_events(settings, place, "user.created")
         number = await start(settings, engine, TASKS, topic="user.created.imported")
         replay = await ended(engine, number)
 
-    assert (exported.code, imported.code) == (0, 0), (exported, imported)
-    assert f"{EVENTS} records of user.created in 4 files" in exported.out
+    assert (exported.records, len(exported.files), exported.gaps) == (EVENTS, 4, [])
+    assert (imported.records, imported.files) == (EVENTS, 4)
     after = await records_of(settings, "user.created.imported")
     assert sorted(map(without_place, after), key=repr) == sorted(map(without_place, before), key=repr)
     assert replay["counts"]["tasks"] == {"keep_profile": {"done": EVENTS}}
@@ -64,24 +67,11 @@ async def test_an_event_without_an_id_is_the_same_event_when_it_comes_back(
     async with running_worker(settings, TASKS):
         await eventually(lambda: all_done(engine, 1))
 
-    await say(environment, "export", "user.created", "--from", "1h", "--out", str(tmp_path))
-    await say(environment, "import", "user.created", str(tmp_path))
+    exported = await say(environment, "export", "user.created", "--from", "1h", "--out", str(tmp_path))
+    await import_events(settings, LocalFolder(tmp_path), "user.created")
     cleared = await say(environment, "import", "user.created", str(tmp_path), "--clear")
     counted = await plan(settings, engine, TASKS, topic="user.created.imported")
 
+    assert "1 records of user.created in 1 files" in exported.out, exported
     assert cleared.code == 0, cleared
     assert (counted.counts.read, counted.counts.tasks) == (1, {"keep_profile": {"done": 1}})
-
-
-async def test_what_cannot_be_exported_or_imported_is_refused_with_what_can(
-    environment: Mapping[str, str], tmp_path: Path
-) -> None:
-    (tmp_path / "user.created").mkdir()
-    (tmp_path / "user.created" / "000-0-1.jsonl").write_text("no record\n")
-
-    wrong = await say(environment, "export", "user.crated", "--out", str(tmp_path))
-    broken = await say(environment, "import", "user.created", str(tmp_path))
-
-    assert (wrong.code, broken.code) == (1, 1)
-    assert "events cannot be read from 'user.crated'; there are user.created" in wrong.errors
-    assert "user.created/000-0-1.jsonl: line 1 is no record as `tailrace export` writes it" in broken.errors

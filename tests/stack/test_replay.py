@@ -24,7 +24,7 @@ from tests.replays import (
 from tests.waiting import eventually
 from tests.workers import running_worker
 
-EVENTS = 400
+SHORT, FULL = 400, 10_000
 
 
 @pytest.fixture(autouse=True)
@@ -41,37 +41,45 @@ async def ledger(engine: AsyncEngine) -> list[Any]:
     return [tuple(row) for row in sorted(await runs(engine), key=lambda row: row.id)]
 
 
-async def test_what_is_done_is_not_done_again_and_no_row_changes(settings: Settings, engine: AsyncEngine) -> None:
+@pytest.fixture
+def count(pytestconfig: pytest.Config) -> int:
+    """Events of a test."""
+    return FULL if pytestconfig.getoption("--full") else SHORT
+
+
+async def test_what_is_done_is_not_done_again_and_no_row_changes(
+    settings: Settings, engine: AsyncEngine, count: int
+) -> None:
     tasks = [keeping_profiles(right)]
-    await publish(settings, users(EVENTS))
+    await publish(settings, users(count))
     async with running_worker(settings, tasks):
-        await eventually(lambda: all_done(engine, EVENTS))
+        await eventually(lambda: all_done(engine, count), within=300)
         before = await ledger(engine), await left_behind(engine, settings.media.root)
 
         counted = await plan(settings, engine, tasks)
-        replays = [await ended(engine, await start(settings, engine, tasks)) for _ in range(2)]
+        replays = [await ended(engine, await start(settings, engine, tasks), within=300) for _ in range(2)]
 
-    assert counted.counts.tasks == {"keep_profile": {"done": EVENTS}}
+    assert counted.counts.tasks == {"keep_profile": {"done": count}}
     assert [(replay["state"], replay["runs"]) for replay in replays] == [("done", {})] * 2
-    assert replays[0]["counts"] == {"read": EVENTS, "events": EVENTS, "undecodable": 0, "tasks": counted.counts.tasks}
+    assert replays[0]["counts"] == {"read": count, "events": count, "undecodable": 0, "tasks": counted.counts.tasks}
     assert (await ledger(engine), await left_behind(engine, settings.media.root)) == before
 
 
 async def test_a_redo_with_the_mended_task_leaves_what_a_run_without_the_fault_would_have_left(
-    settings: Settings, engine: AsyncEngine
+    settings: Settings, engine: AsyncEngine, count: int
 ) -> None:
     broken, mended = [keeping_profiles(faulty)], [keeping_profiles(right)]
-    await publish(settings, users(EVENTS))
+    await publish(settings, users(count))
     async with running_worker(settings, broken):
-        await eventually(lambda: all_done(engine, EVENTS))
+        await eventually(lambda: all_done(engine, count), within=300)
 
     async with running_worker(settings, mended):
         number = await start(settings, engine, mended, mode="redo", start="1h", where="username >= 'odd'")
-        replay = await ended(engine, number)
+        replay = await ended(engine, number, within=300)
 
     rows, files = await left_behind(engine, settings.media.root)
-    wanted = {str(user.user_id): user.username.upper() for user in users(EVENTS) if not str(user.user_id).endswith("9")}
-    assert replay["runs"] == {"done": EVENTS // 2 - EVENTS // 10, "skipped": EVENTS // 10}
+    wanted = {str(user.user_id): user.username.upper() for user in users(count) if not str(user.user_id).endswith("9")}
+    assert replay["runs"] == {"done": count // 2 - count // 10, "skipped": count // 10}
     assert dict(rows) == wanted
     assert files == {f"{user}.txt": name.encode() for user, name in wanted.items()}
     assert {run.generation for run in await runs(engine) if run.replay == number} == {number}
