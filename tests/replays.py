@@ -1,6 +1,8 @@
 """A task with a fault that can be mended, what it leaves behind, and replays of its events."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import Fact, Id, UserCreated
 from streams.kafka_client import client_options
+from streams.metrics import Metrics
 from streams.publisher import AsyncPublisher
 from streams.replay import store
 from streams.replay.planning import Plan, plan_replay
+from streams.replay.replayer import Replayer
 from streams.replay.request import Request
 from streams.replay.starting import start_replay
 from streams.run_filter import OPEN
@@ -128,3 +132,16 @@ async def all_done(engine: AsyncEngine, count: int) -> bool:
     """Whether so many runs have ended well."""
     found = await states(engine)
     return found.get("done", 0) + found.get("skipped", 0) >= count
+
+
+@asynccontextmanager
+async def reading(settings: Settings, engine: AsyncEngine, tasks: Sequence[Task]) -> AsyncIterator[None]:
+    """A reader of replays, without the rest of a worker."""
+    reader = Replayer(engine, settings, tasks, "a reader", Metrics(), asyncio.get_running_loop().time)
+    task = asyncio.create_task(reader.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

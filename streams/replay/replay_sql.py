@@ -28,6 +28,9 @@ SUBMIT = text("""
     RETURNING id
 """)
 
+# A run that waits again because of a replay is counted as its own.
+ADOPT = text("UPDATE tailrace.task_runs SET replay = :replay WHERE caused_at = :caused_at AND id = :id")
+
 # The copies of those that are new, on the outbox.
 PUT_COPIES = text("""
     INSERT INTO tailrace.outbox (topic, key, headers, payload, occurred_at, dedupe_key)

@@ -19,13 +19,16 @@ from streams.submission import command_headers, requeue
 async def submit_orders(
     connection: AsyncConnection, replay: int, orders: Sequence[Order], generation: int
 ) -> set[uuid.UUID]:
-    """The ids of the orders that are on their queues now. One that somebody else has submitted is left alone."""
-    commands = {order.command(generation).id: order for order in orders}
-    made = {order.id: order.command(generation) for order in commands.values()}
-    submitted = await _insert(connection, replay, list(commands.values()), made)
-    left = [order for order in commands.values() if order.id not in submitted and not generation]
-    for order in left:
-        if order.fate == "again" and await requeue(connection, order.id, order.caused_at, states=("dead", "cancelled")):
+    """The ids of the orders that are on their queues now. One that somebody else has submitted is left alone.
+
+    What is done again has this generation. What was never done has none, as if it had been done in time.
+    """
+    made = {order.id: order.command(generation if order.fate == "again" else 0) for order in orders}
+    submitted = await _insert(connection, replay, list({order.id: order for order in orders}.values()), made)
+    for order in orders:
+        ended = order.fate == "again" and not generation and order.id not in submitted
+        if ended and await requeue(connection, order.id, order.caused_at, states=("dead", "cancelled")):
+            await connection.execute(sql.ADOPT, {"id": order.id, "caused_at": order.caused_at, "replay": replay})
             submitted.add(order.id)
     return submitted
 

@@ -1,5 +1,6 @@
 """Events are processed again from their topics, on real Kafka and PostgreSQL."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from streams.settings import Settings
 from streams.topics import create_topics
 from tests.events import runs, user_created
+from tests.greeting import ended as have_ended
+from tests.greeting import greet_user, make_effects_table
 from tests.replays import (
     all_done,
     ended,
@@ -18,7 +21,9 @@ from tests.replays import (
     make_profiles,
     plan,
     publish,
+    reading,
     right,
+    shown,
     start,
 )
 from tests.waiting import eventually
@@ -85,3 +90,31 @@ async def test_a_redo_with_the_mended_task_leaves_what_a_run_without_the_fault_w
     assert {run.generation for run in await runs(engine) if run.replay == number} == {number}
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM tailrace.mail_deliveries"))).scalar_one() == 0
+
+
+async def test_what_was_never_done_is_done_once_by_a_redo_and_dead_runs_only_where_they_are_asked_for(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    tasks = [replace(greet_user, redo=True)]
+    await make_effects_table(engine)
+    await publish(settings, [user_created(2), user_created(7)])
+    async with running_worker(settings, tasks):
+        await eventually(lambda: have_ended(engine, 2))
+    await publish(settings, [user_created(8)])
+
+    left = await plan(settings, engine, tasks)
+    included = await plan(settings, engine, tasks, dead=True)
+    async with reading(settings, engine, tasks):
+        number = await start(settings, engine, tasks, mode="redo")
+        await eventually(lambda: _is_done(engine, number))
+    again = await plan(settings, engine, tasks)
+
+    assert left.counts.tasks == {"greet_user": {"done": 1, "dead": 1, "missing": 1}}
+    assert included.counts.tasks == {"greet_user": {"done": 1, "again": 1, "missing": 1}}
+    submitted = {run.args["user_id"]: run.generation for run in await runs(engine) if run.replay == number}
+    assert submitted == {2: number, 7: number, 8: 0}
+    assert again.counts.tasks == {"greet_user": {"done": 1, "dead": 1, "under_way": 1}}
+
+
+async def _is_done(engine: AsyncEngine, number: int) -> bool:
+    return bool((await shown(engine, number))["state"] == "done")

@@ -15,7 +15,7 @@ from streams.topics import create_topics
 from tests.events import delete_records, post_uploaded, runs, user_created
 from tests.letters import rows
 from tests.operations import add_user, say
-from tests.replays import plan, publish, start
+from tests.replays import ended, plan, publish, reading, start
 from tests.waiting import eventually
 from tests.workers import running_worker
 
@@ -89,6 +89,13 @@ async def test_offsets_that_retention_has_taken_are_named(
     assert f"GONE: offsets 0 to 3 of user.created partition {partition}, taken by retention" in whole
     assert [(gap.begin, gap.end) for gap in part.gaps] == [(2, 4)]
     assert (late.gaps, late.counts.read) == ([], 5)
+
+    number = await start(settings, engine, TASKS, topic="user.created")
+    await delete_records(settings, "user.created", up_to=7)
+    async with reading(settings, engine, TASKS):
+        replay = await ended(engine, number)
+    assert [(gap["begin"], gap["end"]) for gap in replay["gaps"]] == [(0, 4), (4, 7)]
+    assert (replay["state"], replay["counts"]["read"]) == ("done", 3)
 
 
 async def test_no_mail_goes_out_unless_it_is_asked_for_previewed_and_within_the_cap(

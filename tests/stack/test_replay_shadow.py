@@ -1,8 +1,6 @@
 """A shadow replay runs tasks beside what is live, changes nothing of it, and tells exactly what would be different."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import text
@@ -10,11 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import UserCreated
 from streams.media.storage import storage_of
-from streams.metrics import Metrics
 from streams.replay import store
-from streams.replay.replayer import Replayer
 from streams.settings import Settings
-from streams.task import Context, Done, Outcome, Task, task
+from streams.task import Context, Done, Outcome, task
 from streams.topics import create_topics
 from tests.events import runs, user_created
 from tests.letters import rows
@@ -28,6 +24,7 @@ from tests.replays import (
     make_profiles,
     profile,
     publish,
+    reading,
     right,
     shown,
     start,
@@ -119,16 +116,3 @@ async def schemas(engine: AsyncEngine) -> list[str]:
     query = text("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tailrace_shadow%'")
     async with engine.connect() as connection:
         return [row.nspname for row in await connection.execute(query)]
-
-
-@asynccontextmanager
-async def reading(settings: Settings, engine: AsyncEngine, tasks: list[Task]) -> AsyncIterator[None]:
-    """A reader of replays, without the rest of a worker."""
-    reader = Replayer(engine, settings, tasks, "a reader", Metrics(), asyncio.get_running_loop().time)
-    task = asyncio.create_task(reader.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
