@@ -1,27 +1,27 @@
 """``tailrace``: every command. What is heavy is imported by the command that needs it."""
 
 import asyncio
-import os
 import sys
-from collections.abc import Mapping
 from datetime import timedelta
 
 import click
 
 from streams.cli_analytics import analytics
 from streams.cli_archive import export, import_
+from streams.cli_attach import attach, detach
 from streams.cli_dlq import dlq
 from streams.cli_media import media
 from streams.cli_queue import queue
 from streams.cli_replay import replay
 from streams.cli_runs import runs
 from streams.cli_schedule import schedule
+from streams.cli_settings import load_settings
 from streams.cli_status import status
 from streams.cli_trends import trends
 from streams.cli_up import env, up
 from streams.cli_work import enqueue, run
 from streams.durations import format_duration
-from streams.settings import FIELDS, SECRETS, Settings, SettingsError, without_password
+from streams.settings import FIELDS, SECRETS, Settings, without_password
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -130,22 +130,6 @@ def show_settings() -> None:
         click.echo(f"{name}={shown}")
 
 
-def load_settings(options: Mapping[str, str | None] | None = None) -> Settings:
-    """The settings of this environment, with logging set up; ends the program where one is wrong.
-
-    ``options`` of the command line, by the names of their variables, go before the environment.
-    """
-    from streams.log import configure_logging
-
-    given = {name: value for name, value in (options or {}).items() if value is not None}
-    try:
-        settings = Settings.load({**os.environ, **given})
-    except SettingsError as error:
-        sys.exit(f"tailrace: {error}")
-    configure_logging(settings.log)
-    return settings
-
-
 def _broker_problem(settings: Settings, error: Exception) -> str:
     return (
         f"Kafka at {settings.kafka.bootstrap_servers} cannot be used ({error!r}); "
@@ -161,6 +145,8 @@ def main() -> None:
 for command in (
     up,
     env,
+    attach,
+    detach,
     status,
     dlq,
     runs,

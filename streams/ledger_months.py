@@ -36,6 +36,9 @@ LOCK = text("LOCK TABLE ONLY tailrace.task_runs IN ACCESS EXCLUSIVE MODE")
 # Whether nobody was first.
 IS_THERE = text("SELECT count(*) FROM tailrace.task_run_months WHERE from_day = :month")
 
+# With the rights of the schema's owner: a worker's role need not own anything.
+DROP = text("SELECT tailrace.drop_month(:month)")
+
 LOCK_NOT_AVAILABLE = "55P03"
 
 log = structlog.get_logger(__name__)
@@ -80,6 +83,6 @@ async def _is_dropped(engine: AsyncEngine, month: date) -> bool:
         is_there = (await connection.execute(IS_THERE, {"month": month})).scalar_one()
         if not is_there or await _is_open(connection, month):
             return False
-        await connection.execute(text(f"DROP TABLE tailrace.task_runs_{month:%Y%m}"))
+        await connection.execute(DROP, {"month": month})
     log.info("old month of the ledger dropped", month=f"{month:%Y-%m}")
     return True

@@ -24,16 +24,17 @@ NOISE = re.compile(r"^(?:--.*|\\(?:un)?restrict .*|)\n", re.MULTILINE)
 
 async def database_dump(url: str) -> str:
     """Our schema with its few rows, as SQL that makes it again; equal for equal schemas and one version of pg_dump."""
-    process = await asyncio.create_subprocess_exec(
-        str(_pg_dump()),
-        *("--schema=tailrace", "--no-owner", "--no-privileges", "--inserts", f"--exclude-table={PARTITIONS}"),
-        f"--dbname={url}",
-        stdout=asyncio.subprocess.PIPE,
-    )
+    options = ("--schema=tailrace", "--no-owner", "--no-privileges", "--inserts", f"--exclude-table={PARTITIONS}")
+    return NOISE.sub("", await pg_dump(*options, f"--dbname={url}"))
+
+
+async def pg_dump(*arguments: str) -> str:
+    """What the pg_dump of the stack's PostgreSQL writes."""
+    process = await asyncio.create_subprocess_exec(str(_pg_dump()), *arguments, stdout=asyncio.subprocess.PIPE)
     written, _ = await process.communicate()
     if process.returncode != 0:
         raise RuntimeError(f"pg_dump failed with {process.returncode}; its own message stands above")
-    return NOISE.sub("", written.decode())
+    return written.decode()
 
 
 def _pg_dump() -> Path:

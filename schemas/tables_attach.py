@@ -1,0 +1,18 @@
+"""How far the backfills of ``tailrace attach`` have come."""
+
+import sqlalchemy as sa
+
+from schemas.tables import Timestamp, metadata
+
+backfills = sa.Table(
+    "backfills",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("since", Timestamp, primary_key=True),
+    sa.Column("position", sa.Text),
+    sa.Column("looked_at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("said", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("set_aside", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("started_at", Timestamp, nullable=False, server_default=sa.func.now()),
+    sa.Column("finished_at", Timestamp),
+)

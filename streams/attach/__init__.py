@@ -1,0 +1,1 @@
+"""Attaching to a backend's database: triggers that say its events, so that it need not."""

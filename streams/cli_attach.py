@@ -1,0 +1,145 @@
+"""``tailrace attach`` and ``tailrace detach``: triggers that say a backend's events, and their end."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+DATABASE = click.option("--database", metavar="URL", help="The backend's database.  [default: TAILRACE_DATABASE__URL]")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Check and show the SQL; change nothing.")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    dry_run: bool
+    yes: bool
+    worker_role: str | None
+
+
+@click.command()
+@DATABASE
+@DRY_RUN
+@YES
+@click.option("--worker-role", metavar="ROLE", help="Grant this role what workers need in the schema tailrace.")
+def attach(database: str | None, dry_run: bool, yes: bool, worker_role: str | None) -> None:
+    """Let triggers say the backend's events. Its tables are checked first, and the SQL is shown.
+
+    Run it again after an upgrade or a change of the mapping: it replaces what is not as it should be, and nothing else.
+    """
+    settings = _settings(database)
+    _run("attach", settings, _attach(settings, Options(dry_run, yes, worker_role)))
+
+
+@click.command()
+@DATABASE
+@DRY_RUN
+@YES
+@click.option("--drop-schema", is_flag=True, help="Drop the schema tailrace, too: ledger, outbox, mails, counts.")
+def detach(database: str | None, dry_run: bool, yes: bool, drop_schema: bool) -> None:
+    """Remove the triggers: the backend's tables are as they were before `attach`."""
+    settings = _settings(database)
+    _run("detach", settings, _detach(settings, dry_run=dry_run, yes=yes, drop_schema=drop_schema))
+
+
+async def _attach(settings: "Settings", options: Options) -> None:
+    from streams.attach.attaching import attach, look, rights_of_workers
+    from streams.db import direct_connection
+
+    async with direct_connection(settings.database) as connection:
+        attachment = await look(connection, settings.backend, options.worker_role, ())
+        for note in attachment.findings.notes:
+            click.echo(f"note: {note}", err=True)
+        if attachment.changes:
+            click.echo(attachment.sql())
+        else:
+            click.echo("attached already, and up to date")
+        if options.worker_role:
+            click.echo("\nthe owner of the backend's tables lets the workers work:")
+            for grant in await rights_of_workers(connection, attachment, options.worker_role):
+                click.echo(f"    {grant}")
+        if options.dry_run:
+            return
+        if attachment.changes:
+            _confirm(options.yes)
+            await attach(connection, settings.database.direct_url or settings.database.url, attachment, click.echo)
+    await _create_topics(settings)
+    said = sorted({trigger.says for trigger in attachment.triggers})
+    click.echo(f"attached: {', '.join(said)}; now start `tailrace worker`")
+
+
+async def _detach(settings: "Settings", *, dry_run: bool, yes: bool, drop_schema: bool) -> None:
+    from streams.attach.attaching import detach, what_to_remove
+    from streams.db import direct_connection
+
+    async with direct_connection(settings.database) as connection:
+        steps = await what_to_remove(connection, schema=drop_schema)
+        if not steps:
+            click.echo("nothing is attached")
+            return
+        for step in steps:
+            click.echo("\n".join(f"{statement};" for statement in step.statements))
+        if dry_run:
+            return
+        _confirm(yes)
+        await detach(connection, steps, click.echo)
+    click.echo("detached")
+
+
+async def _create_topics(settings: "Settings") -> None:
+    """The database is attached whether or not the broker can be reached from here."""
+    from aiokafka.errors import KafkaError
+
+    from streams.topics import create_topics
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would log of a broker that is away we say once
+    try:
+        created = await create_topics(settings)
+    except KafkaError as error:
+        click.echo(
+            f"note: Kafka at {settings.kafka.bootstrap_servers} cannot be reached from here ({error!r}); "
+            "run `tailrace migrate` where it can, before the worker starts",
+            err=True,
+        )
+    else:
+        click.echo(f"topics: {len(created)} created" if created else "topics: up to date")
+
+
+def _confirm(yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.ClickException("nothing was changed: nobody is there to ask; give --yes")
+    click.confirm("Run this?", abort=True)
+
+
+def _settings(database: str | None) -> "Settings":
+    """Those of the environment, on the database that was named."""
+    from streams.cli_settings import load_settings
+
+    # Another database is beside another pooler, or none.
+    options = {"TAILRACE_DATABASE__URL": database, "TAILRACE_DATABASE__DIRECT_URL": database}
+    return load_settings(options)
+
+
+def _run(command: str, settings: "Settings", work: Coroutine[Any, Any, None]) -> None:
+    """The program ends with a message where the database is not as it must be."""
+    from streams.attach.attaching import CannotAttach
+    from streams.attach.installing import TableInUse
+    from streams.database_errors import DATABASE_ERRORS, explain
+
+    try:
+        asyncio.run(work)
+    except (CannotAttach, TableInUse) as error:
+        sys.exit(f"tailrace {command}: {error}")
+    except DATABASE_ERRORS as error:
+        sys.exit(f"tailrace {command}: {explain(error, settings.database)}")
