@@ -1,7 +1,6 @@
 """Celery in ``benchmarks.dispatch``: an environment of its own, a Redis on loopback, a prefork worker."""
 
 import asyncio
-import hashlib
 import os
 import shutil
 import sys
@@ -14,10 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.dispatch_notes import FOLDER
-from run import SetupError, call, find_uv
+from benchmarks.environments import environment
+from run import SetupError
 from streams.devstack.processes import Child, Program, free_port, run_to_end
 from streams.devstack.readiness import until_ready
-from streams.devstack.stack import Stack, default_cache
+from streams.devstack.stack import Stack
 
 LOCKED = Path(__file__).with_name("requirements.lock")
 START = timedelta(seconds=60)
@@ -28,26 +28,11 @@ EMPTY = text("TRUNCATE benchmark_rows")
 
 
 def celery_environment() -> Path:
-    """The folder of Celery's environment, made the first time from ``requirements.lock`` by hash.
-
-    Ends the program where it cannot be made.
-    """
-    stamp = hashlib.sha256(LOCKED.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = default_cache() / "benchmarks" / f"celery-{stamp}"
-    if not (folder / "installed").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            _install(folder)
-        except SetupError as error:
-            sys.exit(f"benchmarks.dispatch: {error}; or leave Celery out with --no-celery")
-    return folder
-
-
-def _install(folder: Path) -> None:
-    uv, python = find_uv(), str(folder / "bin" / "python")
-    call([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
-    call([uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(LOCKED)])
-    (folder / "installed").touch()
+    """The folder of Celery's environment. Ends the program where it cannot be made."""
+    try:
+        return environment("celery", LOCKED)
+    except SetupError as error:
+        sys.exit(f"benchmarks.dispatch: {error}; or leave Celery out with --no-celery")
 
 
 def redis_server() -> str:
