@@ -7,6 +7,7 @@ from agents.process_media_upload import process_media_upload
 from agents.send_notification import send_notification
 from agents.send_welcome_email import send_welcome_email
 from agents.update_post_engagement_scores import update_post_engagement_scores
+from agents.update_trending_hashtags import update_trending_hashtags
 from agents.update_user_statistics import update_user_statistics
 from streams.task import Task
 
@@ -16,6 +17,7 @@ TASKS: tuple[Task, ...] = (
     update_user_statistics,
     generate_content_analytics,
     update_post_engagement_scores,
+    update_trending_hashtags,
     cleanup_expired_tokens,
     cleanup_old_notifications,
     send_notification,

@@ -1,14 +1,14 @@
 """``tailrace trends``: the trending counts."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from streams.cli_database import echo_json, with_database
 from streams.cli_kafka import with_servers
-from streams.instants import parse_past
+from streams.instants import parse_instant, parse_past
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,6 +94,32 @@ def show(window: str, rank: str, limit: int, as_json: bool) -> None:
         echo_json(as_plain(found))
     else:
         print_answer(found)
+
+
+@trends.command()
+@click.option("--at", "at", metavar="WHEN", help="The list of this full hour, e.g. 2026-03-04T12:00:00Z.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=24, show_default=True, help="Latest hours listed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def snapshots(at: str | None, limit: int, as_json: bool) -> None:
+    """List the hours whose trends were kept, or show what trended in one of them."""
+    from streams.trending.past_snapshots import NoSnapshot, latest_hours, one_hour
+    from streams.trends_tables import print_hours, print_one_hour
+
+    try:
+        hour = parse_instant(at) if at else None
+    except ValueError as error:
+        raise click.UsageError(f"--at: {error}") from error
+
+    async def read(_: Settings, engine: AsyncEngine) -> "list[dict[str, Any]] | dict[str, Any]":
+        return await one_hour(engine, hour) if hour else await latest_hours(engine, limit)
+
+    found = with_database("trends snapshots", read, refusals=(NoSnapshot,))
+    if as_json:
+        echo_json(found)
+    elif isinstance(found, dict):
+        print_one_hour(found)
+    else:
+        print_hours(found)
 
 
 @trends.command()

@@ -103,6 +103,8 @@ class Trending(Group):
     max_batch: int = Field(200_000, ge=1, description="events counted and not stored before counting pauses")
     archive_after: Duration = timedelta(minutes=2)
     half_life: Duration = Field(timedelta(hours=2), description="in which a peak of a tag is worth half")
+    snapshot_tags: int = Field(50, ge=1, le=200, description="tags of an hour's snapshot, and hashtags marked by it")
+    snapshot_keep: Duration = Field(timedelta(days=400), description="snapshots of older hours are deleted")
 
 
 class Backend(Group):

@@ -22,7 +22,7 @@ FAUST_SHELL = {"streams/app.py", "streams/faust_shell.py"}
 
 ADAPTERS = (
     *("streams.task", "streams.data", "streams.mail", "streams.media", "streams.cleanup", "streams.forgetting"),
-    *("streams.backend_presence", "streams.backend_rows"),
+    *("streams.trending", "streams.backend_presence", "streams.backend_rows"),
 )
 """What a task may import of ours beside ``schemas``."""
 

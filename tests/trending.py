@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas import tables
 from schemas.events import PostUploaded
+from schemas.tables_trends import trending_snapshots
 from schemas.topics import TRENDING_TOPICS
 from streams.health import Health
 from streams.kafka_client import client_options
@@ -26,6 +27,7 @@ from streams.trending.store import TrendingStore, delta_row
 from streams.trending.view import View
 from streams.trending.windows import HOUR_WINDOWS, MINUTE_WINDOWS
 from tests.events import post_uploaded, records_of
+from tests.one_run import NOON, Workshop
 from tests.recount import recount
 
 BLOCK = 1000
@@ -53,6 +55,16 @@ class Stored:
             moved = {"next_offset": self._offset, "counted_until": counted_until}
             keys = [tables.trending_sources.c.generation, tables.trending_sources.c.source]
             await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=moved))
+
+
+async def a_tag_that_trends(shop: Workshop) -> None:
+    """In the hour before noon."""
+    await Stored(shop.engine).add({int(NOON.timestamp()) // 60 - 1: {"sunset": 11}}, counted_until=NOON)
+
+
+async def snapshots(shop: Workshop) -> list[tuple[datetime, str, float]]:
+    """What was kept of each hour."""
+    return [(row["as_of"], row["tag"], row["score"]) for row in await shop.rows(trending_snapshots)]
 
 
 @asynccontextmanager

@@ -128,6 +128,11 @@ class View:
         """The generation of counts that it follows; None before its first round."""
         return self._generation
 
+    @property
+    def counted_until(self) -> datetime | None:
+        """Every event that the log held at that instant is counted; None before the first count."""
+        return self._counted_until
+
     def tag(self, tag: str) -> OneTag | None:
         """Everything that is known of one tag; None where it is blocked."""
         if tag in self._hidden:

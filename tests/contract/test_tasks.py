@@ -17,6 +17,7 @@ from agents.cleanup_old_notifications import CleanupOldNotifications
 from agents.generate_content_analytics import ContentAnalytics
 from agents.send_notification import SendNotification
 from agents.update_post_engagement_scores import EngagementScores
+from agents.update_trending_hashtags import TrendingHashtags
 from agents.update_user_statistics import UserStatistics
 from schemas.events import Fact, Id, PostUploaded, UserCreated
 from schemas.tables import mail_deliveries, media_assets, media_renditions, task_runs
@@ -26,6 +27,7 @@ from tests.clean_up import expired_and_live_sessions, notifications, old_and_new
 from tests.data_ground import column
 from tests.one_run import Workshop
 from tests.pictures import encoded, photo
+from tests.trending import a_tag_that_trends, snapshots
 from tests.waiting import eventually
 
 NOW = datetime.now(UTC)
@@ -103,6 +105,7 @@ CASES = {
     "cleanup_expired_tokens": Case(CleanupExpiredTokens(), expired_and_live_sessions, session_keys),
     "cleanup_old_notifications": Case(CleanupOldNotifications(), old_and_new_notifications, notifications),
     "send_notification": Case(SendNotification(recipient_id=7, message="hello"), a_user, notifications),
+    "update_trending_hashtags": Case(TrendingHashtags(), a_tag_that_trends, snapshots),
     "update_user_statistics": Case(UserStatistics(), a_wrong_counter, counters),
 }
 
