@@ -61,7 +61,7 @@ async def test_a_replay_that_is_killed_three_times_submits_each_command_once_and
 ) -> None:
     await publish(settings, [user_created(number) for number in range(EVENTS)])
     counted = await plan(settings, engine, TASKS)
-    number = await start(settings, engine, TASKS, rate=300)
+    number = await start(settings, engine, TASKS, rate=200)
 
     for killed in range(1, 4):
 
@@ -92,7 +92,7 @@ async def test_a_paused_replay_reads_no_further_and_goes_on_when_it_is_resumed(
     settings: Settings, environment: Mapping[str, str], engine: AsyncEngine
 ) -> None:
     await publish(settings, [user_created(number) for number in range(60)])
-    number = await start(settings, engine, TASKS, rate=20)
+    number = await start(settings, engine, TASKS, rate=15)
 
     async def is_left() -> bool:
         return (await shown(engine, number))["owner"] is None
