@@ -11,7 +11,6 @@ import json
 import random
 import statistics
 import sys
-import tempfile
 import time
 import uuid
 from collections import defaultdict
@@ -25,17 +24,14 @@ import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.own_postgres import own_postgres
 from schemas.commands import Command
 from schemas.envelope import Identity
 from streams.claims import Claim, Ending, Finished, Order
 from streams.db import autocommit, engine_for
-from streams.devstack.postgres import Postgres
-from streams.devstack.processes import PortClaims
-from streams.devstack.readiness import tell_nobody
 from streams.ledger import Ledger
 from streams.log import configure_logging
 from streams.metrics import Metrics
-from streams.migrations.run import migrate
 from streams.setting_groups import Log
 from streams.settings import Settings
 from streams.sweeper import Sweeper
@@ -158,19 +154,10 @@ def _summary(found: list[float]) -> dict[str, float]:
 
 async def compare(rows: int, batches: int) -> dict[str, object]:
     """The same on an empty ledger and on a full one."""
-    with tempfile.TemporaryDirectory() as folder:
-        claims = PortClaims()
-        server = Postgres(Path(folder) / "postgres", Path(folder) / "log", claims.take(0), True, tell_nobody)
-        await server.start()
-        try:
-            await migrate(server.url)
-            settings = Settings.load({"TAILRACE_DATABASE__URL": server.url})
-            engine = engine_for(settings.database)
-            found = await _compare(engine, settings, History(rows, datetime.now(UTC)), batches)
-            await engine.dispose()
-        finally:
-            await server.stop(timedelta(seconds=5))
-            claims.release()
+    async with own_postgres() as settings:
+        engine = engine_for(settings.database)
+        found = await _compare(engine, settings, History(rows, datetime.now(UTC)), batches)
+        await engine.dispose()
     return found
 
 
