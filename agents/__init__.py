@@ -2,8 +2,10 @@
 
 from agents.cleanup_expired_tokens import cleanup_expired_tokens
 from agents.cleanup_old_notifications import cleanup_old_notifications
+from agents.cleanup_old_posts import cleanup_old_posts
 from agents.generate_content_analytics import generate_content_analytics
 from agents.process_media_upload import process_media_upload
+from agents.purge_deleted_posts import purge_deleted_posts
 from agents.send_notification import send_notification
 from agents.send_welcome_email import send_welcome_email
 from agents.update_post_engagement_scores import update_post_engagement_scores
@@ -20,5 +22,7 @@ TASKS: tuple[Task, ...] = (
     update_trending_hashtags,
     cleanup_expired_tokens,
     cleanup_old_notifications,
+    cleanup_old_posts,
+    purge_deleted_posts,
     send_notification,
 )

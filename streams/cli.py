@@ -11,6 +11,7 @@ from streams.cli_archive import export, import_
 from streams.cli_attach import attach, detach
 from streams.cli_dlq import dlq
 from streams.cli_media import media
+from streams.cli_posts import posts
 from streams.cli_queue import queue
 from streams.cli_replay import replay
 from streams.cli_runs import runs
@@ -159,6 +160,7 @@ for command in (
     export,
     import_,
     analytics,
+    posts,
     media,
 ):
     cli.add_command(command)

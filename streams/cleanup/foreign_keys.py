@@ -71,12 +71,12 @@ class ForeignKey:
 
 def relation_of(table: sa.Table) -> Relation:
     """The real name of a table of the backend."""
-    return Relation(table.schema or "public", str(table.name))
+    return Relation(str(table.schema or "public"), str(table.name))
 
 
 def quoted(name: str) -> str:
-    """A name as a statement has it."""
-    return '"' + name.replace('"', '""') + '"'
+    """A name as the text of a statement has it; a colon in it begins no parameter."""
+    return '"' + name.replace('"', '""').replace(":", r"\:") + '"'
 
 
 async def read_foreign_keys(connection: AsyncConnection) -> list[ForeignKey]:

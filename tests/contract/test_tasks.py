@@ -14,7 +14,9 @@ from sqlalchemy import text
 from agents import TASKS
 from agents.cleanup_expired_tokens import CleanupExpiredTokens
 from agents.cleanup_old_notifications import CleanupOldNotifications
+from agents.cleanup_old_posts import CleanupOldPosts
 from agents.generate_content_analytics import ContentAnalytics
+from agents.purge_deleted_posts import PurgeDeletedPosts
 from agents.send_notification import SendNotification
 from agents.update_post_engagement_scores import EngagementScores
 from agents.update_trending_hashtags import TrendingHashtags
@@ -25,6 +27,7 @@ from schemas.tables_data import content_analytics, content_analytics_hours, post
 from streams.task import Done, Skip, Task
 from tests.clean_up import expired_and_live_sessions, notifications, old_and_new_notifications, session_keys
 from tests.data_ground import column
+from tests.old_posts import an_old_post, an_overdue_post_and_a_fresh_one, in_the_bin, posts_left
 from tests.one_run import Workshop
 from tests.pictures import encoded, photo
 from tests.trending import a_tag_that_trends, snapshots
@@ -104,6 +107,8 @@ CASES = {
     "update_post_engagement_scores": Case(EngagementScores(), a_liked_post, scores),
     "cleanup_expired_tokens": Case(CleanupExpiredTokens(), expired_and_live_sessions, session_keys),
     "cleanup_old_notifications": Case(CleanupOldNotifications(), old_and_new_notifications, notifications),
+    "cleanup_old_posts": Case(CleanupOldPosts(), an_old_post, posts_left),
+    "purge_deleted_posts": Case(PurgeDeletedPosts(), an_overdue_post_and_a_fresh_one, in_the_bin),
     "send_notification": Case(SendNotification(recipient_id=7, message="hello"), a_user, notifications),
     "update_trending_hashtags": Case(TrendingHashtags(), a_tag_that_trends, snapshots),
     "update_user_statistics": Case(UserStatistics(), a_wrong_counter, counters),
