@@ -3,6 +3,8 @@
 from agents.cleanup_expired_tokens import cleanup_expired_tokens
 from agents.cleanup_old_notifications import cleanup_old_notifications
 from agents.cleanup_old_posts import cleanup_old_posts
+from agents.forget_post import forget_post
+from agents.forget_user import forget_user
 from agents.generate_content_analytics import generate_content_analytics
 from agents.process_media_upload import process_media_upload
 from agents.purge_deleted_posts import purge_deleted_posts
@@ -24,5 +26,7 @@ TASKS: tuple[Task, ...] = (
     cleanup_old_notifications,
     cleanup_old_posts,
     purge_deleted_posts,
+    forget_user,
+    forget_post,
     send_notification,
 )

@@ -10,6 +10,7 @@ from streams.cli_analytics import analytics
 from streams.cli_archive import export, import_
 from streams.cli_attach import attach, detach
 from streams.cli_dlq import dlq
+from streams.cli_forget import forget
 from streams.cli_media import media
 from streams.cli_posts import posts
 from streams.cli_queue import queue
@@ -161,6 +162,7 @@ for command in (
     import_,
     analytics,
     posts,
+    forget,
     media,
 ):
     cli.add_command(command)

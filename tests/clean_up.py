@@ -45,6 +45,10 @@ async def expired_and_live_sessions(shop: Workshop) -> None:
     await add_session(shop, "live", 7)
 
 
+async def a_recipient(shop: Workshop) -> None:
+    await shop.add_user(7)
+
+
 async def add_notification(shop: Workshop, number: int, *, days: float, is_read: bool) -> None:
     """One that user 7 got so many days ago."""
     row = {"id": number, "recipient_id": 7, "notification_type": "like", "is_read": is_read}

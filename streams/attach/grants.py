@@ -46,7 +46,7 @@ def on_the_backend(role: str, backend: BackendTables, there: set[str]) -> Iterat
     for rights, names in (
         ("SELECT", tuple(named)),
         ("UPDATE", COUNTED),
-        ("INSERT, DELETE", CLEANED),
+        ("INSERT, UPDATE, DELETE", CLEANED),  # UPDATE locks them
     ):
         tables = [quoted_table(named[name]) for name in names if named[name].name in there]
         if tables:

@@ -4,17 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from agents.cleanup_old_posts import CleanupOldPosts, cleanup_old_posts
 from schemas.tables_cleanup import deleted_posts
-from streams.cleanup.recycle_bin import CannotRestore, restore
 from streams.task import Dead, Skip
 from tests.data_ground import empty, execute, insert, keys_of, odd_backend, person
-from tests.old_posts import company, content_types, dump, old_posts, posts_left, result, switched_on
+from tests.old_posts import content_types, dump, old_posts, posts_left, result, switched_on
 from tests.one_run import NOON, Workshop
 
 POST = st.fixed_dictionaries(
@@ -76,40 +74,6 @@ async def test_the_posts_that_go_are_those_of_a_rule_in_python(
 
     assert await posts_left(shop) == sorted(key for key, post in named.items() if not may_go(post))
     assert told["posts"] == told["matching"] == sum(may_go(post) for post in posts)
-
-
-@pytest.mark.parametrize("keys", ["bigint", "uuid"])
-async def test_a_post_that_is_restored_is_as_it_was_to_the_last_byte_with_all_that_went_along(
-    shop: Workshop, keys: str
-) -> None:
-    shop = switched_on(await odd_backend(shop) if keys == "uuid" else shop, take_along="Seen:By")
-    schema = shop.backend.metadata.schema
-    kind = "uuid" if keys == "uuid" else "bigint"
-    posts = f'{schema}."{shop.backend.posts.name}"'
-    await execute(
-        shop.engine,
-        f'CREATE TABLE {schema}."Seen\\:By" (post {kind} REFERENCES {posts}, at timestamptz, how json, much numeric, '
-        "few real[], raw bytea, twice numeric GENERATED ALWAYS AS (much * 2) STORED)",
-    )
-    post, other = await old_posts(shop, 2)
-    await company(shop, post, post)
-    await execute(
-        shop.engine,
-        f'INSERT INTO {schema}."Seen\\:By" SELECT id, now(), \'{{"b"\\: 1,  "a"\\: 2}}\', 1.500, '
-        f"'{{0.1,NaN,-Infinity}}', '\\x00ff' FROM {posts}",
-    )
-    before = await dump(shop)
-
-    told = await result(shop)
-    gone = await dump(shop)
-    for each in (post, other):
-        await restore(shop.engine, shop.backend, str(each))
-
-    assert told["posts"] == 2
-    assert sum(told["rows"].values()) == 2 + 4 + 2
-    assert [name for name in gone if gone[name] != before[name] and "hashtags" not in name]
-    assert await dump(shop) == before
-    assert await shop.rows(deleted_posts) == []
 
 
 async def test_until_it_is_switched_on_it_only_tells_which_posts_would_go(shop: Workshop) -> None:
@@ -220,43 +184,3 @@ async def test_without_a_table_that_the_rule_asks_nothing_is_deleted(shop: Works
 
     assert isinstance(outcome, Skip)
     assert "no table public.shares: name it in TAILRACE_BACKEND__TABLES" in outcome.reason
-
-
-@pytest.mark.parametrize(
-    ("statement", "reason"),
-    [
-        ("SELECT 1", "not in the recycle bin"),
-        (
-            "INSERT INTO posts SELECT (jsonb_populate_record(null\\:\\:posts, p)).* FROM kept",
-            "the backend has a post 1",
-        ),
-        ("DELETE FROM users", "user 1, is gone"),
-        ("ALTER TABLE posts DROP content", "no longer has content"),
-    ],
-)
-async def test_what_cannot_come_back_as_it_was_stays_in_the_bin(shop: Workshop, statement: str, reason: str) -> None:
-    shop = switched_on(shop)
-    await old_posts(shop, 1)
-    await execute(shop.engine, "CREATE TABLE kept AS SELECT to_jsonb(posts) AS p FROM posts")
-    await result(shop)
-    await execute(shop.engine, statement)
-
-    with pytest.raises(CannotRestore, match=reason):
-        await restore(shop.engine, shop.backend, "7" if reason.startswith("not in") else "1")
-
-    assert len(await shop.rows(deleted_posts)) == 1
-
-
-async def test_rows_whose_other_end_is_gone_are_left_out_and_counted(shop: Workshop) -> None:
-    shop = switched_on(shop)
-    await old_posts(shop, 1)
-    await shop.add_user(9)
-    await shop.add(shop.backend.bookmarks, id=5, user_id=9, post_id=1)
-    await result(shop)
-    await execute(shop.engine, "DELETE FROM users WHERE id = 9")
-
-    told = await restore(shop.engine, shop.backend, "1")
-
-    assert (told["restored"], told["left_out"]) == ({"public.posts": 1}, {"public.bookmarks": 1})
-    async with shop.engine.connect() as connection:
-        assert (await connection.execute(sa.select(sa.func.count()).select_from(text("bookmarks")))).scalar() == 0

@@ -2,8 +2,6 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,39 +10,23 @@ import pytest
 from sqlalchemy import text
 
 from agents import TASKS
-from agents.cleanup_expired_tokens import CleanupExpiredTokens
-from agents.cleanup_old_notifications import CleanupOldNotifications
-from agents.cleanup_old_posts import CleanupOldPosts
 from agents.generate_content_analytics import ContentAnalytics
-from agents.purge_deleted_posts import PurgeDeletedPosts
-from agents.send_notification import SendNotification
 from agents.update_post_engagement_scores import EngagementScores
 from agents.update_trending_hashtags import TrendingHashtags
 from agents.update_user_statistics import UserStatistics
-from schemas.events import Fact, Id, PostUploaded, UserCreated
+from schemas.events import Id, PostUploaded, UserCreated
 from schemas.tables import mail_deliveries, media_assets, media_renditions, task_runs
 from schemas.tables_data import content_analytics, content_analytics_hours, post_engagement
 from streams.task import Done, Skip, Task
-from tests.clean_up import expired_and_live_sessions, notifications, old_and_new_notifications, session_keys
+from tests.clean_up_cases import CLEAN_UP
 from tests.data_ground import column
-from tests.old_posts import an_old_post, an_overdue_post_and_a_fresh_one, in_the_bin, posts_left
 from tests.one_run import Workshop
 from tests.pictures import encoded, photo
+from tests.task_case import Case
 from tests.trending import a_tag_that_trends, snapshots
 from tests.waiting import eventually
 
 NOW = datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A fact for any id, or the arguments of a task that has none; the rows that make it something to do, and
-    everything that a run leaves outside.
-    """
-
-    cause: Callable[[Id], Fact] | object
-    prepare: Callable[[Workshop], Awaitable[None]]
-    effects: Callable[[Workshop], Awaitable[list[Any]]]
 
 
 def user_created(user_id: Id) -> UserCreated:
@@ -101,18 +83,17 @@ async def analytics(shop: Workshop) -> list[Any]:
 
 
 CASES = {
+    **CLEAN_UP,
     "send_welcome_email": Case(user_created, a_user, mails),
     "process_media_upload": Case(post_uploaded, a_post_with_a_photo, renditions),
     "generate_content_analytics": Case(ContentAnalytics(), a_user, analytics),
     "update_post_engagement_scores": Case(EngagementScores(), a_liked_post, scores),
-    "cleanup_expired_tokens": Case(CleanupExpiredTokens(), expired_and_live_sessions, session_keys),
-    "cleanup_old_notifications": Case(CleanupOldNotifications(), old_and_new_notifications, notifications),
-    "cleanup_old_posts": Case(CleanupOldPosts(), an_old_post, posts_left),
-    "purge_deleted_posts": Case(PurgeDeletedPosts(), an_overdue_post_and_a_fresh_one, in_the_bin),
-    "send_notification": Case(SendNotification(recipient_id=7, message="hello"), a_user, notifications),
     "update_trending_hashtags": Case(TrendingHashtags(), a_tag_that_trends, snapshots),
     "update_user_statistics": Case(UserStatistics(), a_wrong_counter, counters),
 }
+
+FORGETTING = {"forget_user", "forget_post"}
+"""Tasks for which it is fine that what they are about does not exist."""
 
 ORDERED = {"send_notification"}
 """Tasks of which each order is meant, also one like another."""
@@ -121,7 +102,9 @@ each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 each_task_of_a_cause = pytest.mark.parametrize(
     "task", [task for task in TASKS if task.name not in ORDERED], ids=lambda task: task.name
 )
-each_task_of_a_fact = pytest.mark.parametrize("task", [task for task in TASKS if task.on], ids=lambda task: task.name)
+each_task_of_a_row = pytest.mark.parametrize(
+    "task", [task for task in TASKS if task.on and task.name not in FORGETTING], ids=lambda task: task.name
+)
 
 
 def args_for(task: Task, row_id: Id = 7) -> object:
@@ -147,7 +130,7 @@ def test_arguments_survive_the_way_through_kafka(task: Task) -> None:
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(args)), task.args_type) == args
 
 
-@each_task_of_a_fact
+@each_task_of_a_row
 @pytest.mark.parametrize("row_id", [8, "8", "abc", "", 2**70, -1], ids=repr)
 async def test_what_does_not_exist_is_skipped_with_its_reason(shop: Workshop, task: Task, row_id: Id) -> None:
     outcome = await shop.run(task, args_for(task, row_id))
