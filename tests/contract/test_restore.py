@@ -1,11 +1,15 @@
 """What `cleanup_old_posts` has deleted comes back as it was, or stays in the bin with the reason."""
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import text
 
+from agents.forget_post import forget_post
 from schemas.tables_cleanup import deleted_posts
 from streams.cleanup.recycle_bin import CannotRestore, restore
+from streams.task import Skip
+from tests.attaching import attach_to, said
 from tests.data_ground import execute, odd_backend
 from tests.old_posts import company, dump, old_posts, result, switched_on
 from tests.one_run import Workshop
@@ -83,3 +87,23 @@ async def test_rows_whose_other_end_is_gone_are_left_out_and_counted(shop: Works
     assert (told["restored"], told["left_out"]) == ({"public.posts": 1}, {"public.bookmarks": 1})
     async with shop.engine.connect() as connection:
         assert (await connection.execute(sa.select(sa.func.count()).select_from(text("bookmarks")))).scalar() == 0
+
+
+async def test_with_triggers_a_post_that_was_cleaned_up_is_said_to_be_gone_and_can_be_restored_none_the_less(
+    shop: Workshop, database_url: str
+) -> None:
+    shop = switched_on(shop)
+    await old_posts(shop, 1)
+    connection = await asyncpg.connect(database_url)
+    await attach_to(connection, database_url)
+    before = await dump(shop)
+    await result(shop)
+
+    ((_, gone),) = await said(connection)
+    await connection.close()
+    assert forget_post.args_of
+    outcome = await shop.run(forget_post, forget_post.args_of(gone), cause="gone")
+    await restore(shop.engine, shop.backend, "1")
+
+    assert outcome == Skip("post 1 is in the recycle bin, and is forgotten when it is purged")
+    assert await dump(shop) == before
