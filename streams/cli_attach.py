@@ -41,6 +41,7 @@ class Tables(click.ParamType):
     def convert(
         self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
+        """In the order in which they are said: users before their posts, posts before their tags."""
         from streams.attach.backfill import NAMES
 
         given = tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
