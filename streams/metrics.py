@@ -95,6 +95,7 @@ class Metrics:
             "tailrace_trending_view_lag_seconds", "How far answers are behind the clock", registry=registry
         )
         self.trend_streams = Gauge("tailrace_trend_streams", "Open streams of the top list", registry=registry)
+        self.events_taken = Counter("tailrace_http_events", "Events taken in over HTTP", ["topic"], registry=registry)
         self.requests = Histogram(
             "tailrace_http_request_seconds",
             "Time of an HTTP request",

@@ -5,7 +5,7 @@ that records ``dead``. The relay publishes rows and deletes them after the broke
 """
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -46,19 +46,26 @@ class OutboxRow:
 
 async def put(connection: AsyncConnection, row: OutboxRow) -> None:
     """Publish this row if and only if the caller's transaction commits."""
-    await connection.execute(
-        PUT,
-        {
-            "topic": row.topic,
-            "key": row.key,
-            "payload": row.payload,
-            "headers": pack_headers(row.headers),
-            "occurred_at": row.occurred_at,
-            "due_at": row.due_at,
-            "dedupe_key": row.dedupe_key,
-        },
-    )
-    await connection.execute(WAKE)
+    await put_all(connection, [row])
+
+
+async def put_all(connection: AsyncConnection, rows: Sequence[OutboxRow]) -> None:
+    """Publish these rows, in order, if and only if the caller's transaction commits."""
+    if rows:
+        await connection.execute(PUT, [_values(row) for row in rows])
+        await connection.execute(WAKE)
+
+
+def _values(row: OutboxRow) -> dict[str, Any]:
+    return {
+        "topic": row.topic,
+        "key": row.key,
+        "payload": row.payload,
+        "headers": pack_headers(row.headers),
+        "occurred_at": row.occurred_at,
+        "due_at": row.due_at,
+        "dedupe_key": row.dedupe_key,
+    }
 
 
 def pack_headers(headers: Iterable[tuple[str, bytes | None]]) -> str:

@@ -60,6 +60,8 @@ class Http(Group):
         description="bearer token of programs that may change something",
         json_schema_extra=IS_SECRET,
     )
+    events_per_second: int = Field(1000, ge=1, description="that a server takes in; twice as many at once")
+    max_body: int = Field(1_000_000, ge=1024, le=64_000_000, description="bytes of one request with events")
 
 
 class Worker(Group):

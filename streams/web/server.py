@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from streams.clock import Clock
 from streams.database_probe import DatabaseProbe
 from streams.db import engine_for
 from streams.health import Health
@@ -15,6 +16,7 @@ from streams.settings import Settings
 from streams.starting import require_schema, stopped_by_signals
 from streams.task import Task
 from streams.trending.view import View
+from streams.web.events import add_events
 from streams.web.health_routes import add_health_routes, start_site
 from streams.web.host_check import only_known_hosts
 from streams.web.media import add_media
@@ -71,5 +73,6 @@ def application(
     add_trend_stream(app, view, metrics)
     add_overview(app, Overview(engine, settings.database), health)
     add_media(app, settings.media)
+    add_events(app, settings, engine, metrics, Clock())
     add_health_routes(app, health, metrics)
     return app

@@ -5,13 +5,12 @@
 
 import asyncio
 import importlib.util
-import json
 import re
 import sys
 import tempfile
 from pathlib import Path
 
-from schemas.export import event_schemas
+from schemas.export import write_schemas
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.migrations.run import migrate
 
@@ -44,13 +43,6 @@ def _pg_dump() -> Path:
     return Path(package.submodule_search_locations[0]) / "pginstall18" / "bin" / "pg_dump"
 
 
-def write_event_schemas(folder: Path) -> None:
-    """One JSON Schema a file, named for its event type."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for event_type, schema in event_schemas().items():
-        (folder / f"{event_type}.json").write_text(json.dumps(schema, indent=2) + "\n")
-
-
 async def write_database(path: Path) -> None:
     """The dump of a database that has just been made by the migrations."""
     with tempfile.TemporaryDirectory() as data:
@@ -62,7 +54,7 @@ async def write_database(path: Path) -> None:
 def main(release: str) -> None:
     """Write everything of this release."""
     folder = RELEASES / release
-    write_event_schemas(folder / "events")
+    write_schemas(folder / "events")
     asyncio.run(write_database(folder / "schema.sql"))
 
 
