@@ -17,8 +17,8 @@ from streams.cli_queue import queue
 from streams.cli_replay import replay
 from streams.cli_runs import runs
 from streams.cli_schedule import schedule
-from streams.cli_settings import load_settings
 from streams.cli_schema import schema
+from streams.cli_settings import load_settings
 from streams.cli_status import status
 from streams.cli_trends import trends
 from streams.cli_up import env, up
