@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import django  # type: ignore[import-untyped]
-from django.conf import settings  # type: ignore[import-untyped]
+import django
+from django.conf import settings
 
 
 def configure(url: str) -> None:
@@ -30,7 +30,7 @@ def configure(url: str) -> None:
 
 def models() -> tuple[Any, Any]:
     """Users and posts, as far as these tasks need them."""
-    from django.db.models import (  # type: ignore[import-untyped]  # noqa: PLC0415 - needs settings
+    from django.db.models import (  # noqa: PLC0415 - needs settings
         CASCADE,
         BigAutoField,
         DateTimeField,
@@ -70,7 +70,7 @@ def user_statistics(users: Any) -> None:
 
 def engagement_scores(posts: Any) -> float:
     """Computed, and saved nowhere."""
-    from django.utils import timezone  # type: ignore[import-untyped]  # noqa: PLC0415 - needs settings
+    from django.utils import timezone  # noqa: PLC0415 - needs settings
 
     highest, now = 0.0, timezone.now()
     for post in posts.objects.all():
