@@ -146,6 +146,17 @@ async def test_another_window_can_be_chosen_and_stays_chosen(page: Page, count: 
     await expect(page.get_by_role("radio", name="5 min", exact=True)).to_be_checked()
 
 
+async def test_what_trends_is_shown_with_its_reason_and_stays_chosen(page: Page, count: Count) -> None:
+    await count({"sunset": 11, "once": 1})
+    await page.get_by_text("Trending", exact=True).click()
+    await expect(page.locator("#tags li")).to_have_text(re.compile("sunset.*11 an hour, usually 1"), timeout=SLOW)
+
+    await page.reload()
+
+    await expect(page.get_by_role("radio", name="Trending", exact=True)).to_be_checked()
+    await expect(page.get_by_role("radio", name="7 days", exact=True)).to_be_disabled()
+
+
 async def test_counts_that_stand_still_are_said_to_be_stale(page: Page, count: Count) -> None:
     await count({"sunset": 7}, age=timedelta(minutes=4))
 

@@ -1,15 +1,22 @@
-// Asks the server once a second and draws what it says; where it cannot ask, it says so and keeps the last answer.
+// Asks the server once a second for what runs, has the top tags streamed, and draws both; where it cannot, it says so
+// and keeps the last answer.
 
 import { byId, clock, element, keyed, number, say, sayMarked, span } from "./dom.js";
 import { drawOverview } from "./overview.js";
-import { WINDOWS, drawTags, drawWindows } from "./trends.js";
+import { RANKS, WINDOWS, drawSwitches, drawTags, isOffered } from "./trends.js";
 
 const EVERY = 1000;
 const PATIENCE = 8000;
 const STALE_AFTER = 10;
 const known = { overview: null, trends: null };
-const wished = new URLSearchParams(location.search).get("window");
-let chosen = wished in WINDOWS ? wished : "1h";
+const AGAIN = 5000;
+const wished = new URLSearchParams(location.search);
+const chosen = {
+  rank: wished.get("rank") in RANKS ? wished.get("rank") : "count",
+  window: wished.get("window") in WINDOWS ? wished.get("window") : "1h",
+};
+let stream = null;
+let streamed = true;
 let turns = 0;
 let next = null;
 
@@ -20,33 +27,43 @@ async function ask(path) {
   return { answer, now: Date.parse(response.headers.get("Date")) };
 }
 
-/** One round: both questions at once; each failure is told beside what the other one answered. */
+/** One round of what runs. */
 async function round() {
-  const asked = chosen;
-  const [overview, trends] = await Promise.allSettled([
-    ask("/api/v1/overview"),
-    ask(`/api/v1/trends/tags?window=${encodeURIComponent(asked)}&limit=10&rank=count`),
-  ]);
+  const [overview] = await Promise.allSettled([ask("/api/v1/overview")]);
   if (overview.status === "fulfilled") {
     known.overview = overview.value;
     drawOverview(overview.value.answer);
   }
-  if (trends.status === "fulfilled" && asked === chosen) {
-    known.trends = trends.value;
-    drawTags(trends.value.answer);
-  }
-  drawState(overview, trends);
+  drawState(overview);
 }
 
-function drawState(overview, trends) {
-  const gone = overview.status === "rejected" && trends.status === "rejected";
+/** Have the chosen list streamed. The browser connects again by itself, unless the server has refused. */
+function listen() {
+  stream?.close();
+  if (document.hidden) return;
+  const mine = new EventSource(`/api/v1/trends/stream?${new URLSearchParams({ ...chosen, limit: 10 })}`);
+  stream = mine;
+  mine.addEventListener("tags", (event) => {
+    streamed = true;
+    known.trends = JSON.parse(event.data);
+    drawTags(known.trends);
+  });
+  mine.addEventListener("error", () => {
+    if (mine !== stream) return;
+    streamed = false;
+    if (mine.readyState === EventSource.CLOSED) setTimeout(() => mine === stream && listen(), AGAIN);
+  });
+}
+
+function drawState(overview) {
+  const gone = overview.status === "rejected" && !streamed;
   const problems = gone ? {} : { ...known.overview?.answer.problems };
   if (gone) problems.server = failure(overview.reason);
   else if (overview.status === "rejected") problems.overview = failure(overview.reason);
-  else if (trends.status === "rejected") problems["top tags"] = failure(trends.reason);
+  else if (!streamed) problems["top tags"] = "the server does not stream them; they are asked for again in a moment";
   const stale = gone ? null : staleness();
   if (stale) problems["top tags"] = `stale: counted up to ${stale} ago; look whether the worker and its database run`;
-  if (!gone && known.trends?.answer.as_of && !known.trends.answer.complete && !problems["top tags"]) {
+  if (!gone && known.trends?.as_of && !known.trends.complete && !problems["top tags"]) {
     problems["top tags"] = "incomplete: some events of this window are not counted yet, or are gone from the log";
   }
   const entries = Object.entries(problems);
@@ -67,8 +84,8 @@ function failure(reason) {
 
 /** How far the counts are behind the server's own clock, where that is too far. */
 function staleness() {
-  if (!known.trends?.answer.as_of) return null;
-  const behind = (known.trends.now - Date.parse(known.trends.answer.as_of)) / 1000;
+  if (!known.trends?.as_of || !known.overview) return null;
+  const behind = (known.overview.now - Date.parse(known.trends.as_of)) / 1000;
   return behind > STALE_AFTER ? span(behind) : null;
 }
 
@@ -96,12 +113,19 @@ function turn() {
   });
 }
 
-function choose(value) {
-  chosen = value;
-  history.replaceState(null, "", `?window=${encodeURIComponent(value)}`);
-  turn();
+function choose(change) {
+  Object.assign(chosen, change);
+  if (!isOffered(chosen)) chosen.window = "1h";
+  history.replaceState(null, "", `?${new URLSearchParams(chosen)}`);
+  drawSwitches(chosen, choose);
+  listen();
 }
 
-drawWindows(chosen, choose);
-document.addEventListener("visibilitychange", turn);
+function wake() {
+  turn();
+  listen();
+}
+
+document.addEventListener("visibilitychange", wake);
+choose({});
 turn();
