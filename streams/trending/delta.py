@@ -4,7 +4,8 @@ Format 1 is msgpack: ``{"panes": {minute: {tag: uses}}, "late": [offset], "futur
 the event time divided by 60 s, an integer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -61,6 +62,17 @@ def add_panes(total: Panes, added: Panes) -> None:
         pane = total.setdefault(minute, {})
         for tag, uses in tags.items():
             pane[tag] = pane.get(tag, 0) + uses
+
+
+def in_parts(panes: Panes, size: int) -> Iterator[Panes]:
+    """The same uses in parts of at most so many tags."""
+    for minute, tags in panes.items():
+        if len(tags) <= size:
+            yield {minute: tags}
+            continue
+        items = iter(tags.items())
+        while part := dict(islice(items, size)):
+            yield {minute: part}
 
 
 def merge(deltas: Iterable[Delta]) -> Delta:

@@ -14,17 +14,20 @@ from streams.metrics import Metrics
 from streams.trending import view_sql as sql
 from streams.trending.answers import STALE_AFTER, Answer, OneTag
 from streams.trending.blocked import blocked_tags
-from streams.trending.delta import unpack
+from streams.trending.delta import Panes, in_parts, unpack
 from streams.trending.hour_counts import HourCounts
 from streams.trending.ranking import TREND_WINDOWS, Moment, Ranking
 from streams.trending.sql import LIVE_GENERATION
 from streams.trending.surprise import DAYS, Trend
+from streams.trending.tops import Tops
 from streams.trending.view_loading import load_hours, load_minutes
-from streams.trending.windows import HOUR_WINDOWS, MINUTE_WINDOWS, WINDOWS, HourWindows, MinuteWindows
+from streams.trending.windows import HOUR_WINDOWS, WINDOWS, HourWindows, MinuteWindows
 
 POLL = timedelta(milliseconds=200)
 NEVER = datetime.fromtimestamp(0, UTC)
 HALF_LIFE = timedelta(hours=2)
+STEP = 1000
+"""Uses of tags that are added at once."""
 BASELINE = timedelta(days=DAYS, hours=1)
 """How far before an hour its baseline reaches."""
 
@@ -64,6 +67,7 @@ class View:
         """In which a peak loses half of its worth."""
         self._ranking = Ranking(self._counts, half_life)
         self._ranked: Ranked | None = None
+        self._tops = Tops()
         self._changed = True
         self._hidden: frozenset[str] = frozenset()
         self._counted_until: datetime | None = None
@@ -95,6 +99,7 @@ class View:
             self._incomplete_until = until or NEVER
             self._hide(await blocked_tags(connection))
         self._minutes.advance(minute)
+        await self._tops.prepare(self._minutes, self._hours, self._counted_until)
         await self._rank()
         if self._metrics and self._counted_until and self._counted_until > NEVER:
             self._metrics.view_lag.set((self._now() - self._counted_until).total_seconds())
@@ -104,11 +109,9 @@ class View:
         that is not one of ``WINDOWS``.
         """
         self._minutes.advance(self._minute())
-        windows, unit = (self._minutes, 60) if window in MINUTE_WINDOWS else (self._hours, 3600)
-        first, last = windows.span(window)
-        start, end = _instant(first * unit), _instant((last + 1) * unit)
-        as_of, complete = self._freshness(self._counted_until, start)
-        return Answer(window, "count", as_of, complete, start, end, windows.top(window, limit))
+        top = self._tops.of(window, self._minutes, self._hours, self._counted_until)
+        as_of, complete = self._freshness(top.as_of, top.start)
+        return Answer(window, "count", as_of, complete, top.start, top.end, top.tags[:limit])
 
     def trending(self, window: str, limit: int) -> Answer:
         """The ``limit`` tags with the highest scores, as of the last round. Raises ``KeyError`` for a window that is
@@ -219,16 +222,25 @@ class View:
             for row in (await connection.execute(sql.DELTAS_SINCE_OFFSET, columns)).all():
                 if row.from_offset != self._positions[row.source]:
                     return False
-                panes = unpack(row.body, row.format).panes
-                self._minutes.add(panes)
-                self._hours.add(panes)
-                self._counts.add(panes)
-                self._changed = True
+                await self._take(unpack(row.body, row.format).panes)
                 self._positions[row.source] = row.to_offset
         if any(self._positions[row.source] != row.next_offset for row in sources):
             return False
         self._counted_until = min((row.counted_until for row in sources), default=None)
         return True
+
+    async def _take(self, panes: Panes) -> None:
+        """Add these uses, in steps that hold no query up. Half of them would be counted twice: then begin anew."""
+        self._changed = True
+        try:
+            for part in in_parts(panes, STEP):
+                self._minutes.add(part)
+                self._hours.add(part)
+                self._counts.add(part)
+                await asyncio.sleep(0)
+        except BaseException:
+            self._generation = None
+            raise
 
     def _minute(self) -> int:
         return int(self._now().timestamp()) // 60

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.trending.delta import add_panes, in_parts
 from streams.trending.windows import HOUR_WINDOWS, MINUTE_WINDOWS, WINDOWS, HourWindows, MinuteWindows
 
 minutes = st.integers(900, 1100)
@@ -57,3 +58,14 @@ def test_windows_of_hours_count_what_is_archived_and_what_comes_since() -> None:
     assert windows.top("7d", 10) == [("a", 8), ("b", 2), ("c", 1)]
     assert windows.span("24h") == (-3, 20)
     assert set(WINDOWS) == set(MINUTE_WINDOWS) | set(HOUR_WINDOWS)
+
+
+@given(panes, st.integers(1, 3))
+def test_parts_are_small_and_together_the_same(whole: dict[int, dict[str, int]], size: int) -> None:
+    parts = list(in_parts(whole, size))
+
+    again: dict[int, dict[str, int]] = {}
+    for part in parts:
+        add_panes(again, part)
+    assert again == whole
+    assert all(len(tags) <= size for part in parts for tags in part.values())
