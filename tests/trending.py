@@ -92,17 +92,23 @@ async def top(engine: AsyncEngine, window: str = "1h") -> dict[str, int]:
 
 
 async def recounted(settings: Settings, engine: AsyncEngine, window: str = "1h", generation: int = 1) -> dict[str, int]:
-    """The same from the topics themselves; only the offsets refused for their time are taken from the deltas."""
+    """The same from the topics themselves."""
     first, last = _span(window)
     total: Tally[str] = Tally()
+    for minute, tags in (await recounted_panes(settings, engine, generation)).items():
+        total.update(tags if first <= minute <= last else {})
+    return dict(total)
+
+
+async def recounted_panes(settings: Settings, engine: AsyncEngine, generation: int = 1) -> Panes:
+    """Uses by minute, from the topics; only the offsets refused for their time are taken from the deltas."""
+    panes: Panes = {}
     for topic in TRENDING_TOPICS:
         records = await records_of(settings, topic)
         for partition in {record.partition for record in records}:
             refused = await _refused(engine, f"{topic}:{partition}", generation)
-            panes = recount([r for r in records if r.partition == partition], BLOCK, refused)
-            for minute, tags in panes.items():
-                total.update(tags if first <= minute <= last else {})
-    return dict(total)
+            add_panes(panes, recount([r for r in records if r.partition == partition], BLOCK, refused))
+    return panes
 
 
 def _span(window: str) -> tuple[int, int]:

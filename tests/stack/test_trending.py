@@ -15,7 +15,8 @@ from streams.topics import create_topics
 from streams.trending.archive import archive
 from streams.trending.view import View
 from tests.events import delete_records, post_uploaded
-from tests.trending import BLOCK, all_counted, posts, publish, recounted, running_counter, top
+from tests.trend_reference import trends
+from tests.trending import BLOCK, all_counted, posts, publish, recounted, recounted_panes, running_counter, top
 from tests.waiting import eventually
 
 
@@ -113,6 +114,12 @@ async def test_archived_and_merged_deltas_give_the_same_answers_and_a_view_that_
         assert await top(engine, window) == wanted, window
         assert dict(following.top(window, 1000).tags) == wanted, window
     assert await _archived(engine) > 0
+    answer = following.trending("6h", 100)
+    minute = int(answer.end.timestamp()) // 60 - 1
+    trending = trends(await recounted_panes(settings, engine), minute, 6, following.half_life)
+    assert {t.tag: t.uses for t in answer.trends} == {t.tag: t.uses for t in trending}
+    assert [t.score for t in answer.trends] == pytest.approx([t.score for t in trending])
+    assert answer.trends
 
 
 async def _archived(engine: AsyncEngine) -> int:
