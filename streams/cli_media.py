@@ -1,4 +1,4 @@
-"""``tailrace media``: pictures and videos of posts, made again."""
+"""``tailrace media``: which formats work here; pictures and videos of posts, made again."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def media() -> None:
-    """Make pictures and videos again."""
+    """What is read and written, and pictures and videos made again."""
 
 
 @media.command()
@@ -71,6 +71,28 @@ def reprocess(
 
     said = with_database("media reprocess", act, refusals=(WrongCondition,))
     echo_json(said) if as_json else _tell(said, queue, rate)
+
+
+@media.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
+def formats(as_json: bool) -> None:
+    """Try what this installation reads and writes. Exits 1 where something of it does not work."""
+    import asyncio
+
+    import msgspec
+
+    from streams.cli_database import echo_json
+    from streams.media.formats import probe_formats
+
+    found = asyncio.run(probe_formats())
+    if as_json:
+        echo_json(msgspec.to_builtins(found))
+    else:
+        click.echo(f"reads   {', '.join(found.reads) or 'nothing'}")
+        click.echo(f"writes  {', '.join(found.writes) or 'nothing'}")
+        for name, problem in found.problems.items():
+            click.echo(f"cannot {name}: {problem}", err=True)
+    raise SystemExit(1 if found.problems else 0)
 
 
 def _tell(said: dict[str, Any], queue: str, rate: float) -> None:

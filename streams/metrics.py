@@ -65,6 +65,12 @@ class Metrics:
         self.trimmed = Counter(
             "tailrace_trimmed", "Records below the watermark that were deleted", ["topic"], registry=registry
         )
+        self.media_format = Gauge(
+            "tailrace_media_format",
+            "1 where this installation reads or writes the format, 0 where it should and cannot",
+            ["format", "way"],
+            registry=registry,
+        )
         self.ticks = Counter(
             "tailrace_ticks", "Instants of schedules dealt with: run, skipped", ["schedule", "what"], registry=registry
         )

@@ -14,6 +14,7 @@ from streams.app import Parts, worker_parts
 from streams.db import engine_for, until_available
 from streams.kafka_client import wait_for_broker
 from streams.ledger_months import drop_old_months
+from streams.media.formats import tell_formats
 from streams.outbox_gauges import measure_outbox
 from streams.periodic import every
 from streams.schedules.defaults import ensure_defaults
@@ -172,6 +173,7 @@ def _parts(parts: Parts) -> dict[str, Coroutine[Any, Any, object]]:
         ),
         "queue states": every(timedelta(seconds=0.5), "read which queues are paused", parts.queue_states.refresh),
         "dispatcher": parts.dispatcher.run(),
+        "media formats": tell_formats(parts.metrics),
     }
 
 

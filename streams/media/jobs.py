@@ -90,3 +90,11 @@ class Limits(msgspec.Struct, frozen=True):
     video_max_seconds: float
     video_max_pixels: int
     video_max_frames: int
+
+
+class Formats(msgspec.Struct, frozen=True):
+    """What works here, and why the rest does not."""
+
+    reads: list[str]
+    writes: list[str]
+    problems: dict[str, str]

@@ -41,7 +41,7 @@ class RenderWorker:
             stdout=PIPE,
             # Where our packages are, so that `-m` finds them however the worker itself was started.
             cwd=Path(__file__).parents[2],
-            env=_without_settings(),
+            env=without_settings(),
         )
         worker = cls(process)
         try:
@@ -125,6 +125,6 @@ def limits_of(media: Media) -> Limits:
     )
 
 
-def _without_settings() -> dict[str, str]:
+def without_settings() -> dict[str, str]:
     """Our environment without passwords: what decodes strangers' files should know none."""
     return {name: value for name, value in os.environ.items() if not name.startswith(SECRETIVE)}
