@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.backend import BackendTables
 from schemas.envelope import Identity, event_headers
-from schemas.events import AssetReady, AssetRendition, Id
+from schemas.events import AssetReady, Id
 from streams.backend_rows import find_row
 from streams.claims import Claim
 from streams.db import autocommit
@@ -151,7 +151,7 @@ async def announce(connection: AsyncConnection, post_id: Id, asset: Asset, rende
         height=rendered.height,
         blurhash=rendered.blurhash,
         colour=rendered.colour,
-        renditions=[msgspec.convert(made, AssetRendition, from_attributes=True) for made in rendered.renditions],
+        renditions=[*rendered.renditions],
         ready_at=now,
         duration_ms=rendered.duration_ms,
     )

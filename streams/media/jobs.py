@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from schemas.events import AssetRendition
+
 Kind = Literal["image", "video"]
 
 
@@ -20,18 +22,8 @@ class Job(msgspec.Struct, frozen=True):
     focus: tuple[float, float] | None = None
 
 
-class Rendition(msgspec.Struct, frozen=True):
-    """One file: ``key`` is where it belongs, and the last part of that its name in the job's folder. ``bytes`` is
-    its length.
-    """
-
-    variant: str
-    key: str
-    width: int
-    height: int
-    bytes: int
-    format: str
-    recipe: str
+class Rendition(AssetRendition, frozen=True):
+    """One file: ``key`` is where it belongs, and the last part of that its name in the job's folder."""
 
     @property
     def name(self) -> str:
