@@ -8,6 +8,8 @@ from agents.forget_user import forget_user
 from agents.generate_content_analytics import generate_content_analytics
 from agents.process_media_upload import process_media_upload
 from agents.purge_deleted_posts import purge_deleted_posts
+from agents.send_content_digest_email import send_content_digest_email
+from agents.send_digest import send_digest
 from agents.send_notification import send_notification
 from agents.send_welcome_email import send_welcome_email
 from agents.update_post_engagement_scores import update_post_engagement_scores
@@ -17,6 +19,8 @@ from streams.task import Task
 
 TASKS: tuple[Task, ...] = (
     send_welcome_email,
+    send_content_digest_email,
+    send_digest,
     process_media_upload,
     update_user_statistics,
     generate_content_analytics,

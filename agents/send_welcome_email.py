@@ -1,18 +1,15 @@
 """Greets a new user by mail, once for ever."""
 
-from datetime import timedelta
-
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import Id, UserCreated
 from streams.mail import deliveries
-from streams.mail.recipients import Recipient, find_recipient
-from streams.mail.template import WELCOME, Mail
-from streams.task import Context, Effect, Outcome, RetryPolicy, Skip, task
-
-THROUGH_AN_OUTAGE = RetryPolicy(max_attempts=8, first=timedelta(seconds=30), factor=2.5)
-"""Half a minute, then longer and longer, for three hours and a half: mail servers are mended within hours."""
+from streams.mail.patience import THROUGH_AN_OUTAGE
+from streams.mail.recipients import find_recipient
+from streams.mail.template import WELCOME
+from streams.mail.welcome_mail import welcome_cause, welcome_mail
+from streams.task import Context, Effect, Outcome, Skip, task
 
 
 class WelcomeEmail(msgspec.Struct, frozen=True):
@@ -28,7 +25,7 @@ def _of(user: UserCreated) -> WelcomeEmail:
 def _leave_in_doubt(args: WelcomeEmail, reason: str) -> Effect:
     async def row(connection: AsyncConnection) -> None:
         user_id = str(args.user_id)
-        await deliveries.give_up(connection, WELCOME, user_id, _cause(user_id))
+        await deliveries.give_up(connection, WELCOME, user_id, welcome_cause(user_id))
 
     return row
 
@@ -36,7 +33,8 @@ def _leave_in_doubt(args: WelcomeEmail, reason: str) -> Effect:
 @task(queue="emails", on=UserCreated, args=_of, retry=THROUGH_AN_OUTAGE, on_dead=_leave_in_doubt, sends_mail=True)
 async def send_welcome_email(args: WelcomeEmail, ctx: Context) -> Outcome:
     """A user who joined long ago gets none: a backfill or a replay of old events mails nobody."""
-    user = await find_recipient(ctx.engine, ctx.backend, args.user_id)
+    presence = await ctx.mailer.look(ctx.backend)
+    user = await find_recipient(ctx.engine, presence, args.user_id)
     if user is None:
         return Skip(f"user {args.user_id!r} does not exist")
     max_age = ctx.settings.tasks.welcome_max_age
@@ -45,13 +43,4 @@ async def send_welcome_email(args: WelcomeEmail, ctx: Context) -> Outcome:
         return Skip(f"user {args.user_id!r} joined at {joined}, more than {max_age} ago")
     if not user.email:
         return Skip(f"user {args.user_id!r} has no mail address")
-    return await ctx.mailer.send(_mail(user), ctx.claim, ctx.now())
-
-
-def _mail(user: Recipient) -> Mail:
-    values = {"name": user.name, "username": user.username}
-    return Mail(WELCOME, user.user_id, _cause(user.user_id), recipient=user.email, values=values)
-
-
-def _cause(user_id: str) -> str:
-    return f"user:{user_id}"
+    return await ctx.mailer.send(welcome_mail(user), ctx.claim, ctx.now())

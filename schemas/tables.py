@@ -123,6 +123,7 @@ mail_deliveries = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("takeovers", sa.Integer, nullable=False, server_default="0"),
     sa.Column("uncertain", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("error", sa.Text),
     sa.Column("created_at", Timestamp, nullable=False, server_default=sa.func.now()),
     sa.Column("updated_at", Timestamp, nullable=False, server_default=sa.func.now()),
 )

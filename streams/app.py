@@ -28,6 +28,9 @@ from streams.health import Health
 from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
+from streams.mail.signature import WrongKey
+from streams.mail.smtp import MailServer
+from streams.mail.wording import WrongTemplate
 from streams.media.renderer import Renderer
 from streams.media.storage import storage_of
 from streams.metrics import Metrics
@@ -42,6 +45,7 @@ from streams.router import Router
 from streams.schedules.timer import Timer
 from streams.settings import Settings
 from streams.stall_watch import StallWatch
+from streams.starting import CannotStart
 from streams.sweeper import Sweeper
 from streams.task import Task
 from streams.trending.counter import Counter
@@ -89,9 +93,13 @@ async def worker_parts(settings: Settings, tasks: Sequence[Task] = TASKS) -> Asy
         letters = await closing.enter_async_context(RenewedProducer(settings.kafka))
         renderer = Renderer(settings.media, storage_of(settings.media))
         closing.push_async_callback(renderer.close)
+        mail_server = MailServer(settings.smtp)
+        closing.push_async_callback(mail_server.close)
         data = settings.worker.data or Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-")))
         data.mkdir(parents=True, exist_ok=True)
-        yield _assemble(settings, tasks, Engines(engine, upkeep), Producers(commands, letters), renderer, data)
+        yield _assemble(
+            settings, tasks, Engines(engine, upkeep), Producers(commands, letters), Outside(renderer, mail_server), data
+        )
 
 
 @dataclass(frozen=True)
@@ -110,12 +118,20 @@ class Producers:
     dead_letters: RenewedProducer
 
 
+@dataclass(frozen=True)
+class Outside:
+    """What does the work of tasks outside of this process."""
+
+    renderer: Renderer
+    mail_server: MailServer
+
+
 def _assemble(
     settings: Settings,
     tasks: Sequence[Task],
     engines: Engines,
     producers: Producers,
-    renderer: Renderer,
+    outside: Outside,
     data: Path,
 ) -> Parts:
     clock, metrics, health = Clock(), Metrics(), Health()
@@ -126,7 +142,7 @@ def _assemble(
     dead_letters = DeadLetters(settings.kafka, producers.dead_letters, clock)
     desk = DeadLetterDesk(dead_letters, watermark)
     recorder = Recorder(engine, ledger, dead_letters, clock, random.SystemRandom(), OutcomeBatches(ledger))
-    context = context_factory(settings, engine, Mailer(settings.smtp, engine, ledger), renderer, clock)
+    context = context_factory(settings, engine, _mailer(settings, engine, ledger, outside), outside.renderer, clock)
     queue_states = QueueStates(upkeep, metrics)
     streaks = DeadStreaks(upkeep, queue_states, settings.worker.pause_after_dead)
     by_name = {task.name: task for task in tasks}
@@ -157,6 +173,14 @@ def _dispatcher(
 ) -> Dispatcher:
     priorities, total = {queue.name: queue.priority for queue in QUEUES}, settings.worker.concurrency
     return Dispatcher(pipeline, priorities, total, limits, lambda: states.paused, health.progress("dispatcher"))
+
+
+def _mailer(settings: Settings, engine: AsyncEngine, ledger: Ledger, outside: Outside) -> Mailer:
+    """Raises ``CannotStart`` for a template or a key that cannot be used: else each mail would find out."""
+    try:
+        return Mailer(settings, engine, ledger, outside.mail_server)
+    except (WrongTemplate, WrongKey) as error:
+        raise CannotStart(str(error)) from error
 
 
 def _register_checks(parts: Parts, clock: Clock) -> None:

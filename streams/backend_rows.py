@@ -13,13 +13,20 @@ INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
 async def find_row(
-    engine: AsyncEngine, table: sa.Table, row_id: int | str, *columns: "sa.Column[Any]"
+    engine: AsyncEngine,
+    table: sa.Table,
+    row_id: int | str,
+    *columns: "sa.Column[Any]",
+    **optional: "sa.ColumnElement[Any] | None",
 ) -> sa.Row[Any] | None:
-    """These columns of the row, by their logical names, or None where there is no such row."""
+    """These columns of the row, by their logical names, or None where there is no such row. ``optional``: more of its
+    columns, by the names that they are to have; None where the backend lacks one gives NULL.
+    """
     known = as_id_of(table.c.id, row_id)
     if known is None:
         return None
     wanted = [column.label(column.key) for column in columns]
+    wanted += [(sa.null() if more is None else more).label(name) for name, more in optional.items()]
     async with autocommit(engine) as connection:
         return (await connection.execute(sa.select(*wanted).where(table.c.id == known))).first()
 

@@ -11,6 +11,7 @@ from streams.cli_archive import export, import_
 from streams.cli_attach import attach, detach
 from streams.cli_dlq import dlq
 from streams.cli_forget import forget
+from streams.cli_mail import mail
 from streams.cli_media import media
 from streams.cli_posts import posts
 from streams.cli_queue import queue
@@ -166,6 +167,7 @@ for command in (
     forget,
     media,
     schema,
+    mail,
 ):
     cli.add_command(command)
 

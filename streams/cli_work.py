@@ -58,6 +58,8 @@ def enqueue(task: str, args: str, queue: str | None, at: str | None, after: str 
 def run(task: str, args: str) -> None:
     """Run TASK here and now, and print what came of it as JSON. Exits 1 unless it is done or had nothing to do."""
     from streams.cli_database import echo_json, with_database
+    from streams.mail.signature import WrongKey
+    from streams.mail.wording import WrongTemplate
     from streams.run_here import NotNow, run_here
 
     found, checked = _task_and_args("run", task, args)
@@ -65,7 +67,7 @@ def run(task: str, args: str) -> None:
     async def work(settings: "Settings", engine: "AsyncEngine") -> "Facts":
         return await run_here(settings, engine, found, checked)
 
-    ended = with_database("run", work, refusals=(NotNow,))
+    ended = with_database("run", work, refusals=(NotNow, WrongKey, WrongTemplate))
     echo_json({name: ended[name] for name in ("run", "task", "state", "outcome", "error", "duration_ms")})
     if said := _what_follows(ended):
         click.echo(said, err=True)

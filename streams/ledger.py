@@ -68,6 +68,11 @@ class Ledger:
         """As ``hold``, for those who are handed a ledger."""
         await hold(connection, claim)
 
+    async def hold_many(self, connection: AsyncConnection, claims: Sequence[Claim]) -> set[uuid.UUID]:
+        """The ids of those that are ours, and stay so until the caller's COMMIT."""
+        rows = await connection.execute(sql.HOLD_MANY, {**_columns(claims), "worker": self.worker})
+        return {row.id for row in rows}
+
     async def renew(self, claims: Sequence[Claim]) -> None:
         """Extend the leases of what is claimed."""
         async with autocommit(self.engine) as connection:

@@ -97,6 +97,19 @@ HOLD = text("""
        FOR UPDATE
 """)
 
+# The same for many: those that are returned are still this worker's. In one order, so that no two wait for each other.
+HOLD_MANY = text("""
+    SELECT run.id
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]), CAST(:attempts AS int[]),
+                  CAST(:takeovers AS int[]))
+           AS want (id, caused_at, attempt, takeovers)
+      JOIN tailrace.task_runs AS run USING (caused_at, id)
+     WHERE run.attempt = want.attempt AND run.takeovers = want.takeovers AND run.worker = :worker
+       AND run.state = 'running'
+     ORDER BY run.id
+       FOR UPDATE OF run
+""")
+
 # Keep what runs. Rows that have been taken over or recorded are not touched. A row that its own transaction has locked
 # is passed over, or one effect that waits would cost all others their leases; the sweeper passes it over, too.
 # A lapsed lease of a keyed run is not revived: another may have its place by now.

@@ -23,6 +23,7 @@ from streams.dead_letters import DeadLetters
 from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
+from streams.mail.smtp import MailServer
 from streams.media.renderer import Renderer
 from streams.media.storage import storage_of
 from streams.outcome_batches import OutcomeBatches
@@ -73,15 +74,16 @@ async def run_here(settings: Settings, engine: AsyncEngine, task: Task, args: Ma
 async def _bench(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Bench]:
     """The producer is never used: what follows from a run goes through the outbox."""
     clock, producer = Clock(), RenewedProducer(settings.kafka)
-    renderer = Renderer(settings.media, storage_of(settings.media))
+    renderer, mail_server = Renderer(settings.media, storage_of(settings.media)), MailServer(settings.smtp)
     ledger = Ledger(engine, f"cli-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}", settings.worker.lease)
     letters = DeadLetters(settings.kafka, producer, clock)
     recorder = Recorder(engine, ledger, letters, clock, random.SystemRandom(), OutcomeBatches(ledger))
-    context = context_factory(settings, engine, Mailer(settings.smtp, engine, ledger), renderer, clock)
+    context = context_factory(settings, engine, Mailer(settings, engine, ledger, mail_server), renderer, clock)
     try:
         await ledger.make_room()
         yield Bench(engine, ledger, recorder, context)
     finally:
+        await mail_server.close()
         await renderer.close()
 
 

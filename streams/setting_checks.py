@@ -15,6 +15,7 @@ MAIL_FORM = "smtp://, smtps:// or smtp+starttls://, then user:password@host:port
 
 STORAGE_FORM = "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; what else it needs are options"
 
+SHORTEST_SECRET = 16
 SHORTEST_KEEP = timedelta(days=62)
 
 
@@ -61,6 +62,30 @@ def checked_file(path: Path) -> Path:
     if not path.is_file():
         raise ValueError("no such file")
     return path
+
+
+def checked_folder(path: Path) -> Path:
+    """A folder that is there."""
+    if not path.is_dir():
+        raise ValueError("no such folder")
+    return path
+
+
+def checked_secrets(secrets: str) -> str:
+    """One secret, or the new one and older ones with commas between."""
+    if any(len(secret.strip()) < SHORTEST_SECRET for secret in secrets.split(",")):
+        raise ValueError(
+            f"at least {SHORTEST_SECRET} characters each, the newest first, with commas between; "
+            "`openssl rand -hex 32` makes one"
+        )
+    return secrets
+
+
+def checked_post_url(url: str) -> str:
+    """The address of a post's page, with its place for the id."""
+    if not url.startswith(("http://", "https://")) or url.count("{post_id}") != 1:
+        raise ValueError("write https://your.site/posts/{post_id}")
+    return url
 
 
 def checked_positive(duration: timedelta) -> timedelta:

@@ -28,7 +28,7 @@ from streams.setting_groups import (
     Trending,
     Worker,
 )
-from streams.task_settings import Cleanup, Media, Smtp, Tasks
+from streams.task_settings import Cleanup, Mails, Media, Smtp, Tasks
 
 PREFIX = "TAILRACE_"
 
@@ -43,6 +43,7 @@ class Settings(Group):
     kafka: Kafka = Kafka()
     database: Database = Database()
     smtp: Smtp = Smtp()
+    mail: Mails = Mails()
     media: Media = Media()
     http: Http = Http()
     worker: Worker = Worker()

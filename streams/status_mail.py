@@ -4,7 +4,7 @@ from typing import Any
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException
 
-from streams.mail.smtp import ServerAddress
+from streams.mail.smtp_address import ServerAddress
 from streams.settings import Settings
 
 

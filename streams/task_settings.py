@@ -14,6 +14,24 @@ class Smtp(Group):
     url: Annotated[str, AfterValidator(check.checked_mail_url)] = "smtp://127.0.0.1:25"
     sender: Annotated[str, AfterValidator(check.checked_sender)] = "Tailrace <hello@tailrace.example>"
     timeout: Duration = timedelta(seconds=20)
+    connections: int = Field(8, ge=1, le=200, description="open at once")
+    idle: Duration = Field(timedelta(seconds=20), description="a connection without a mail for so long is closed")
+    mails_per_connection: int = Field(100, ge=1)
+    rate: float = Field(0, ge=0, description="mails a second of one worker; 0: as many as it can")
+    dkim_key_file: Annotated[Path, AfterValidator(check.checked_file)] | None = None
+    dkim_selector: str = Field("tailrace", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+
+
+class Mails(Group):
+    """What mails say, and how their readers and the mail provider answer."""
+
+    templates: Annotated[Path, AfterValidator(check.checked_folder)] | None = None
+    locale: str = Field("en", pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", description="of who has none")
+    post_url: Annotated[str, AfterValidator(check.checked_post_url)] | None = None
+    secret: Annotated[str, AfterValidator(check.checked_secrets)] | None = Field(None, json_schema_extra=IS_SECRET)
+    webhook_secret: Annotated[str, AfterValidator(check.checked_secrets)] | None = Field(
+        None, json_schema_extra=IS_SECRET
+    )
 
 
 class Media(Group):
@@ -56,6 +74,8 @@ class Media(Group):
 
 class Tasks(Group):
     welcome_max_age: Duration = timedelta(hours=48)
+    digest_active_within: Duration = Field(timedelta(days=7), description="since the last login")
+    digest_per_second: int = Field(50, ge=1, description="digests that are due together are spread at this pace")
 
 
 class Cleanup(Group):

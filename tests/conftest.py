@@ -79,6 +79,8 @@ def environment(stack: Stack, database_url: str, tmp_path: Path) -> dict[str, st
         "TAILRACE_SMTP__URL": stack.smtp_url,
         "TAILRACE_MEDIA__ROOT": str(media),
         "TAILRACE_HTTP__PORT": "0",
+        "TAILRACE_HTTP__PUBLIC_URL": "https://network.example",
+        "TAILRACE_MAIL__SECRET": "a secret of the tests",
         "TAILRACE_WORKER__PORT": "0",
     }
 

@@ -28,6 +28,7 @@ from streams.devstack.smtp_sink import SmtpSink
 from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
+from streams.mail.smtp import MailServer
 from streams.media.renderer import Renderer
 from streams.media.storage import Storage, storage_of
 from streams.outcome_batches import OutcomeBatches
@@ -48,6 +49,7 @@ class Workshop:
     engine: AsyncEngine
     backend: BackendTables
     sink: SmtpSink
+    server: MailServer
     renderer: Renderer
     storage: Storage
     ledger: Ledger
@@ -109,7 +111,7 @@ class Workshop:
             settings=self.settings,
             engine=self.engine,
             backend=self.backend,
-            mailer=Mailer(self.settings.smtp, self.engine, self.ledger),
+            mailer=Mailer(self.settings, self.engine, self.ledger, self.server),
             renderer=self.renderer,
             storage=self.storage,
             now=self.now,
@@ -141,9 +143,13 @@ async def workshop(settings: Settings, engine: AsyncEngine, folder: Path) -> Asy
     changed = settings.model_copy(update={"smtp": smtp})
     storage = storage_of(changed.media)
     renderer = Renderer(changed.media, storage)
+    server = MailServer(changed.smtp)
     ledger, producer = Ledger(engine, "w1", timedelta(seconds=30)), RenewedProducer(settings.kafka)
     try:
-        yield Workshop(changed, engine, backend_tables(), sink, renderer, storage, ledger, producer, lambda: NOON)
+        yield Workshop(
+            changed, engine, backend_tables(), sink, server, renderer, storage, ledger, producer, lambda: NOON
+        )
     finally:
+        await server.close()
         await renderer.close()
         await sink.stop()

@@ -18,9 +18,6 @@ from streams.cleanup.table_columns import EXACT_TEXTS
 POSTS = 100
 """In one transaction, so that its locks are short ones."""
 
-PAGE = 2_000
-"""Posts that are looked for at a time: without an index on what is liked, that reads all likes."""
-
 LISTED = 1_000
 """Ids that an outcome tells; more would make the ledger's row long."""
 
@@ -60,13 +57,12 @@ class Deleting:
         """At most so many posts. Raises ``LostClaim``."""
         tally, last = Tally(), None
         while len(tally.posts) < most:
+            await still_ours(self.engine, self.claim)
             async with self.engine.connect() as connection:
-                page = await self.rule.page(connection, last, PAGE)
+                page = await self.rule.page(connection, last, POSTS)
             if not page:
                 break
-            for first in range(0, len(page), POSTS):
-                await still_ours(self.engine, self.claim)
-                await self._batch(page[first : first + POSTS][: most - len(tally.posts)], tally)
+            await self._batch(page[: most - len(tally.posts)], tally)
             last = page[-1]
         return tally
 

@@ -28,6 +28,9 @@ from streams.settings import Settings
 from streams.topics import create_topics
 
 HTTP_PORT, WORKER_PORT = 8000, 8001
+LINK_KEY = "of a development stack, known to all"
+"""Signs links in mails that nobody outside of this machine gets, the same after each start."""
+
 DRAIN_DEADLINE = timedelta(seconds=60)
 TRAIN_AFTER = timedelta(seconds=40)
 TOP_EVERY = timedelta(seconds=10)
@@ -46,7 +49,8 @@ class Session:
 
     async def __aenter__(self) -> "Session":
         self._http_port, self._worker_port = self._choose_port(), self._stack.claims.take(WORKER_PORT)
-        ours = self._stack.environment() | {"TAILRACE_HTTP__PORT": str(self._http_port)}
+        http = {"TAILRACE_HTTP__PORT": str(self._http_port), "TAILRACE_HTTP__PUBLIC_URL": self.address}
+        ours = self._stack.environment() | http | {"TAILRACE_MAIL__SECRET": LINK_KEY}
         worker_port = {"TAILRACE_WORKER__PORT": str(self._worker_port)}
         self._environment, aside = for_programs(self._environ, ours | worker_port)
         if aside:

@@ -18,3 +18,7 @@ class Temporary(MailError):
 
 class Permanent(MailError):
     """It will never be accepted as it is."""
+
+
+class Bounced(Permanent):
+    """There is no such mailbox: no other mail to this address will be accepted either."""

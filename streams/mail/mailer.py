@@ -1,25 +1,35 @@
 """Sends a mail once: never lost silently, and twice only where process or connection died in mid-sending.
 
 ``intent`` commits before the mail server is called, ``sending`` when it has accepted the recipient and before
-the text goes out, ``sent`` with the ledger's record. So each row says what a later attempt may do.
+the text goes out, ``sent`` when it has taken the text. So each row says what a later attempt may do.
 """
 
+import time
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from streams.claims import Claim
+from schemas.backend import BackendTables
+from streams.backend_presence import Presence, look_at
+from streams.claims import Claim, LostClaim
+from streams.db import autocommit, until_available
 from streams.ledger import Ledger
-from streams.mail import deliveries
 from streams.mail.address import checked_address, sender_address
-from streams.mail.deliveries import Turn
-from streams.mail.errors import Permanent, Temporary
-from streams.mail.message import compose, message_id
+from streams.mail.deliveries import Deliveries, Found, Turn
+from streams.mail.errors import Bounced, Permanent, Temporary
+from streams.mail.links import NO_LINKS, Links, Subscription
+from streams.mail.message import Composer, message_id
 from streams.mail.smtp import MailServer
-from streams.mail.template import Mail, Templates, Text
-from streams.task import Dead, Done, Effect, Outcome, Retry, Skip
-from streams.task_settings import Smtp
+from streams.mail.suppressions import Suppression, suppress
+from streams.mail.template import Mail, Text
+from streams.mail.wording import Wording
+from streams.settings import Settings
+from streams.task import Dead, Done, Outcome, Retry, Skip
+
+LOOK_AGAIN = 60.0
+WITH_ANOTHER = "another run is sending this mail"
 
 
 class TakenByAnother(Exception):
@@ -27,82 +37,100 @@ class TakenByAnother(Exception):
 
 
 class Mailer:
-    """The mails of one worker."""
+    """The mails of one worker. Raises ``WrongTemplate``, when it is made, if a template cannot be used."""
 
-    def __init__(self, smtp: Smtp, engine: AsyncEngine, ledger: Ledger) -> None:
-        self._sender = smtp.sender
-        self._domain = sender_address(smtp.sender).rpartition("@")[2]
+    def __init__(self, settings: Settings, engine: AsyncEngine, ledger: Ledger, server: MailServer) -> None:
+        self._domain = sender_address(settings.smtp.sender).rpartition("@")[2]
         self._engine = engine
-        self._ledger = ledger
-        self._server = MailServer(smtp)
-        self._templates = Templates()
+        self._server = server
+        self._deliveries = Deliveries(engine, ledger)
+        self._composer = Composer(settings.smtp)
+        self._wording = Wording(settings.mail)
+        self._links = Links.of(settings)
+        self._seen: Presence | None = None
+        self._seen_at = 0.0
+
+    async def look(self, backend: BackendTables) -> Presence:
+        """What of the backend there was at most a minute ago."""
+        now = time.monotonic()
+        if self._seen is None or now - self._seen_at > LOOK_AGAIN or self._seen.backend is not backend:
+            async with autocommit(self._engine) as connection:
+                self._seen, self._seen_at = await look_at(connection, backend), now
+        return self._seen
+
+    def words(self, mail: Mail) -> tuple[Text, str | None]:
+        """What the mail says, and the link that ends its subscription, if it is of a mailing list.
+
+        Raises ``Permanent`` where it needs such a link and the settings do not say enough for one.
+        """
+        if mail.template.mailing_list is None:
+            return self._wording.text(mail), None
+        if self._links is None:
+            raise Permanent(NO_LINKS)
+        link = self._links.unsubscribe(Subscription(mail.user_id, mail.template.mailing_list))
+        return self._wording.text(replace(mail, values={**mail.values, "unsubscribe_url": link})), link
 
     async def send(self, mail: Mail, claim: Claim, now: datetime) -> Outcome:
-        """Send it unless that was done. ``Done`` has the effect that says so in the record's transaction.
+        """Send it unless that was done.
 
-        Raises ``LostClaim`` if the run is no longer ours; then nothing was sent by this call.
+        Raises ``LostClaim`` if the run is no longer ours.
         """
-        turn, text = Turn(mail, claim), self._templates.text(mail)
-        refusal = await self._intend(turn, text)
-        if refusal:
-            return refusal
         try:
-            await self._submit(turn, text, now)
+            text, link = self.words(mail)
+        except Permanent as error:
+            return Dead(str(error))
+        turn = Turn(mail, claim, message_id(mail, self._domain), text.subject)
+        found = await self._deliveries.intend(turn)
+        if not found.goes(mail.template):
+            return _not_sent(found, turn)
+        try:
+            message = self._composer.compose(mail, text, link, now)
+            await self._server.submit(checked_address(mail.recipient), message, partial(self._begin_sending, turn))
         except TakenByAnother:
-            return Retry("another run is sending this mail")
+            return Retry(WITH_ANOTHER)
         except Temporary as error:
             if not error.in_doubt:
                 await self._move(turn, "intent", "sending")
             return Retry(str(error))
         except Permanent as error:
-            await self._move(turn, "refused", "intent", "sending")
-            return Dead(str(error))
-        return Done({"message_id": self._message_id(mail)}, effect=self._sent(turn))
-
-    async def _intend(self, turn: Turn, text: Text) -> Outcome | None:
-        """Commit that this attempt sends the mail; or why it does not."""
-        async with self._engine.begin() as connection:
-            await self._ledger.hold(connection, turn.claim)
-            message = self._message_id(turn.mail)
-            found = await deliveries.find_or_make(connection, turn, message, text.subject)
-            if found.state == "sent":
-                return Skip(f"the mail {message} was sent before")
-            if found.state == "sending":
-                if found.with_another:
-                    return Retry("another run is sending this mail")
-                await deliveries.count_doubt(connection, turn)
-            if found.state in ("sending", "uncertain") and turn.mail.template.in_doubt == "hold":
-                return _held(message)
-            await deliveries.take(connection, turn, text.subject)
-            return None
-
-    async def _submit(self, turn: Turn, text: Text, now: datetime) -> None:
-        message = compose(turn.mail, text, self._sender, now)
-        recipient = checked_address(turn.mail.recipient)
-        await self._server.submit(recipient, message, partial(self._begin_sending, turn))
+            return await self._refused(turn, error)
+        return await self._sent(turn)
 
     async def _begin_sending(self, turn: Turn) -> None:
-        """Commit that a copy may be out from here on, if run and mail are still ours."""
+        if not await self._deliveries.begin_sending(turn):
+            raise TakenByAnother
+
+    async def _sent(self, turn: Turn) -> Outcome:
+        """The server has it, so this must be known however long the database is away."""
+        if not await until_available(lambda: self._deliveries.keep_sent(turn), "keep that a mail was sent"):
+            raise LostClaim(f"the row of the mail {turn.message_id} is no longer this attempt's")
+        return Done({"message_id": turn.message_id})
+
+    async def _refused(self, turn: Turn, error: Permanent) -> Dead:
+        """To a mailbox that is not there goes no other mail either."""
+        ended = replace(turn, error=str(error))
         async with self._engine.begin() as connection:
-            await self._ledger.hold(connection, turn.claim)
-            if not await deliveries.move(connection, turn, "sending", "intent"):
-                raise TakenByAnother
+            if isinstance(error, Bounced):
+                address = Suppression.of_address(turn.mail.recipient)
+                await self._deliveries.move(connection, ended, "bounced", "intent")
+                await suppress(connection, address, "bounced", str(error))
+            else:
+                await self._deliveries.move(connection, ended, "refused", "intent", "sending")
+        return Dead(str(error))
 
     async def _move(self, turn: Turn, to: str, *from_states: str) -> None:
         async with self._engine.begin() as connection:
-            await deliveries.move(connection, turn, to, *from_states)
-
-    def _sent(self, turn: Turn) -> Effect:
-        async def effect(connection: AsyncConnection) -> None:
-            await self._ledger.hold(connection, turn.claim)
-            if not await deliveries.move(connection, turn, "sent", "sending"):
-                raise TakenByAnother("the mail's row is no longer this attempt's")
-
-        return effect
-
-    def _message_id(self, mail: Mail) -> str:
-        return message_id(mail, self._domain)
+            await self._deliveries.move(connection, turn, to, *from_states)
 
 
-def _held(message: str) -> Skip:
-    return Skip(f"held: an earlier attempt may have sent the mail {message}")
+def _not_sent(found: Found, turn: Turn) -> Outcome:
+    """Why this attempt sends nothing."""
+    message = turn.message_id
+    if found.state == "sent":
+        sent = found.same_run  # and its record was lost
+        return Done({"message_id": message}) if sent else Skip(f"the mail {message} was sent before")
+    if found.state == "sending" and found.with_another:
+        return Retry(WITH_ANOTHER)
+    if found.in_doubt and turn.mail.template.in_doubt == "hold":
+        return Skip(f"held: an earlier attempt may have sent the mail {message}")
+    return Skip(f"suppressed: {found.unwanted}")

@@ -1,57 +1,28 @@
 """Hands one mail to the mail server and says exactly how far that got."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from aiosmtplib import SMTPException
 
-from streams.mail.address import sender_address
-from streams.mail.errors import MailError, Permanent, Temporary
+from streams.mail.address import needs_utf8, sender_address
+from streams.mail.connections import Connections, Link
+from streams.mail.errors import Permanent
+from streams.mail.pace import Pace
+from streams.mail.refusals import is_definite, refusal_of, refusal_of_recipient, refusal_of_sender
 from streams.task_settings import Smtp
 
-DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
-GOODBYE_SECONDS = 2.0
-
-ABOUT_US = {530, 534, 535, 538}
-"""Whatever they answer, they ask for encryption or a login: no fault of the mail. Source: RFC 4954, section 6."""
-
-
-@dataclass(frozen=True)
-class ServerAddress:
-    """Where the mail server is and how it is talked to."""
-
-    scheme: str
-    host: str
-    port: int
-    username: str | None
-    password: str | None
-
-    @classmethod
-    def parse(cls, url: str) -> "ServerAddress":
-        """Of ``smtp://``, ``smtps://`` or ``smtp+starttls://user:password@host:port``. Raises ``ValueError``."""
-        parts = urlsplit(url)
-        expected = "write smtp://, smtps:// or smtp+starttls://, then user:password@host:port"
-        # Without the value: it may hold a password.
-        if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.path.strip("/"):
-            raise ValueError(f"TAILRACE_SMTP__URL is wrong; {expected}")
-        try:
-            port = parts.port or DEFAULT_PORTS[parts.scheme]
-        except ValueError as error:
-            raise ValueError(f"TAILRACE_SMTP__URL has a wrong port; {expected}") from error
-        username, password = (unquote(text) if text else None for text in (parts.username, parts.password))
-        return cls(parts.scheme, parts.hostname, port, username, password)
+FAILURES = (SMTPException, OSError)
 
 
 class MailServer:
-    """Connects for each mail. Keeping connections open is this class's own affair: callers see one mail."""
+    """The mail server as one worker uses it: over a few connections that stay open, no faster than is allowed."""
 
     def __init__(self, smtp: Smtp) -> None:
-        self._address = ServerAddress.parse(smtp.url)
         self._sender = sender_address(smtp.sender)
-        self._timeout = smtp.timeout.total_seconds()
+        self._connections = Connections(smtp, self._sender.rpartition("@")[2])
+        self._places = asyncio.Semaphore(smtp.connections)
+        self._pace = Pace(smtp.rate)
 
     async def submit(self, recipient: str, message: bytes, before_text: Callable[[], Awaitable[None]]) -> None:
         """Have the server take the mail.
@@ -60,85 +31,75 @@ class MailServer:
         it raises, nothing is. Raises ``Temporary`` or ``Permanent``; only those that are ``in_doubt`` leave
         open whether the server has the mail.
         """
-        client = SMTP(**self._options())
+        await self._pace.wait()
+        async with self._places:
+            link = await self._begin(recipient)
+            try:
+                refused = await self._tell(link, recipient, message, before_text)
+            except BaseException:
+                link.cut()
+                raise
+            await self._connections.give_back(link, after_refusal=refused is not None)
+        if refused:
+            raise refused
+
+    async def close(self) -> None:
+        """Say goodbye to the server."""
+        await self._connections.close()
+
+    async def _begin(self, recipient: str) -> Link:
+        """A connection on which the server has accepted our MAIL.
+
+        That command is also how a connection is tried that was idle: nothing has been said of this mail yet, so one
+        that has gone meanwhile costs nothing but a new one.
+        """
+        while True:
+            link = await self._connections.take()
+            try:
+                await self._mail_from(link, recipient)
+                return link
+            except FAILURES as error:
+                link.cut()
+                if link.mails:  # a fresh one is believed: servers end long conversations in many ways
+                    continue
+                raise refusal_of_sender(error, self._sender) from error
+            except BaseException:
+                link.cut()
+                raise
+
+    async def _mail_from(self, link: Link, recipient: str) -> None:
+        if not needs_utf8(recipient):
+            await link.client.mail(self._sender)
+            return
+        await link.client.ehlo()  # the library asks what a server offers with its first command, which this may be
+        if link.client.supports_extension("smtputf8"):
+            await link.client.mail(self._sender, options=["SMTPUTF8"])
+        else:
+            raise Permanent(
+                f"{recipient!r} cannot be mailed: its part before the @ goes beyond ASCII, and the mail server "
+                "does not offer SMTPUTF8"
+            )
+
+    async def _tell(
+        self, link: Link, recipient: str, message: bytes, before_text: Callable[[], Awaitable[None]]
+    ) -> Exception | None:
+        """Recipient and text; the refusal after which the connection can be used again. Raises all others."""
         try:
-            await self._connect(client)
-            await self._address_to(client, recipient)
+            await link.client.rcpt(recipient, encoding="utf-8")
+        except FAILURES as error:
+            refusal = refusal_of_recipient(error)
+            if is_definite(error):
+                return refusal
+            raise refusal from error
+        try:
             await before_text()
-            await self._send_text(client, message)
-        finally:
-            await _leave(client)
-
-    def _options(self) -> dict[str, Any]:
-        address = self._address
-        return {
-            "hostname": address.host,
-            "port": address.port,
-            "username": address.username,
-            "password": address.password,
-            "use_tls": address.scheme == "smtps",
-            "start_tls": address.scheme == "smtp+starttls",
-            "timeout": self._timeout,
-            # Else the library asks DNS for this machine's name, which may take long.
-            "local_hostname": self._sender.rpartition("@")[2],
-        }
-
-    async def _connect(self, client: SMTP) -> None:
+        except Exception as error:  # noqa: BLE001 - it is raised when the connection is back
+            return error
         try:
-            await client.connect()
-        except (SMTPException, OSError) as error:
-            # Whatever is answered here is about the server or our account: no fault of the mail.
-            where = f"{self._address.host}:{self._address.port}"
-            raise Temporary(f"the mail server {where} is not available: {_told(error)}") from error
-
-    async def _address_to(self, client: SMTP, recipient: str) -> None:
-        try:
-            await client.mail(self._sender)
-        except (SMTPException, OSError) as error:
-            # Nothing of this mail has been said yet: it is about encryption, login or sender of every mail.
-            raise _of_every_mail(error, self._sender) from error
-        try:
-            await client.rcpt(recipient)
-        except (SMTPException, OSError) as error:
-            raise _refusal(error, in_doubt=False) from error
-
-    async def _send_text(self, client: SMTP, message: bytes) -> None:
-        try:
-            await client.data(message)
-        except (SMTPException, OSError) as error:
-            raise _refusal(error, in_doubt=True) from error
-
-
-def _refusal(error: Exception, *, in_doubt: bool) -> MailError:
-    """A server's refusal is definite; the loss of the connection, or an answer that is none, is as ``in_doubt``
-    says.
-    """
-    if not isinstance(error, SMTPResponseException):
-        return Temporary(f"the connection to the mail server was lost: {_told(error)}", in_doubt=in_doubt)
-    if not 400 <= error.code < 600:
-        return Temporary(f"the mail server's answer is not understood: {_told(error)}", in_doubt=in_doubt)
-    if error.code in ABOUT_US:
-        return Temporary(f"the mail server refused us: {_told(error)}; check TAILRACE_SMTP__URL")
-    if error.code >= 500:
-        return Permanent(f"the mail server refused it: {_told(error)}")
-    return Temporary(f"the mail server refused it for now: {_told(error)}")
-
-
-def _of_every_mail(error: Exception, sender: str) -> Temporary:
-    settings = "check TAILRACE_SMTP__URL and TAILRACE_SMTP__SENDER"
-    return Temporary(f"the mail server takes no mail from {sender}: {_told(error)}; {settings}")
-
-
-def _told(error: Exception) -> str:
-    """In one line of what a database can keep: a server may answer in any bytes."""
-    told = f"{error.code} {error.message}" if isinstance(error, SMTPResponseException) else str(error)
-    kept = "".join(character if character.isprintable() else " " for character in told)
-    return " ".join(kept.split())[:300] or type(error).__name__
-
-
-async def _leave(client: SMTP) -> None:
-    """Say goodbye if anybody listens. What became of the mail is known by now, so nothing here matters."""
-    with suppress(SMTPException, OSError):
-        if client.is_connected:
-            await client.quit(timeout=GOODBYE_SECONDS)
-    client.close()
+            await link.client.data(message)
+        except FAILURES as error:
+            refusal = refusal_of(error, in_doubt=True)
+            if is_definite(error):
+                return refusal
+            raise refusal from error
+        return None

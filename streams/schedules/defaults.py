@@ -31,7 +31,7 @@ DEFAULTS = (
     Default("update_user_statistics", "0 3 * * *"),
     Default("generate_content_analytics", "0 4 * * *"),
     Default("update_post_engagement_scores", "0 5 * * *"),
-    Default("send_content_digest_email", "0 9 * * MON"),
+    Default("send_content_digest_email", "0 18 * * SUN"),
 )
 
 

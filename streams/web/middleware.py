@@ -18,7 +18,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-"""On every answer: no page of ours runs or loads what is not a file of ours, and none is framed."""
+"""On every answer that has none of its own: no page of ours runs or loads what is no file of ours, none is framed."""
 
 STREAM = "text/event-stream"
 
@@ -97,4 +97,5 @@ def _route(request: web.Request) -> str:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)  # a page with a form has a policy of its own

@@ -11,11 +11,13 @@ from streams.clock import Clock
 from streams.database_probe import DatabaseProbe
 from streams.db import engine_for
 from streams.health import Health
+from streams.mail.links import Links
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.starting import require_schema, stopped_by_signals
 from streams.task import Task
 from streams.trending.view import View
+from streams.web.email_webhook import add_email_webhook
 from streams.web.events import add_events
 from streams.web.health_routes import add_health_routes, start_site
 from streams.web.host_check import only_known_hosts
@@ -26,6 +28,7 @@ from streams.web.page_routes import add_page
 from streams.web.replays import add_replays
 from streams.web.trend_stream import add_trend_stream
 from streams.web.trends import add_trends
+from streams.web.unsubscribe import add_unsubscribe
 
 log = structlog.get_logger(__name__)
 
@@ -74,5 +77,7 @@ def application(
     add_overview(app, Overview(engine, settings.database), health)
     add_media(app, settings.media)
     add_events(app, settings, engine, metrics, Clock())
+    add_unsubscribe(app, engine, Links.of(settings))
+    add_email_webhook(app, engine, settings.mail.webhook_secret, Clock().now)
     add_health_routes(app, health, metrics)
     return app

@@ -1,5 +1,6 @@
 """A mail whose earlier attempt did not end well: sent again only where none can be out, or as the template says."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -64,17 +65,40 @@ async def test_a_takeover_that_finds_an_intent_sends_without_a_doubt(shop: Works
     assert (row["state"], row["uncertain"], row["takeovers"]) == ("sent", 0, 1)
 
 
-async def test_a_takeover_of_a_worker_that_died_after_sending_is_counted(shop: Workshop) -> None:
+async def test_a_takeover_of_a_worker_that_died_in_mid_sending_is_counted(shop: Workshop) -> None:
+    await shop.add_user()
+    lost, text_is_there = shop.with_leases_of(timedelta(0)), asyncio.Event()
+
+    async def never_answer(stage: str, recipient: str) -> str | None:
+        if stage == "ANSWER":
+            text_is_there.set()
+            await asyncio.Event().wait()
+        return None
+
+    shop.sink.policy = never_answer
+    dying = asyncio.create_task(lost.perform(await lost.claim(send_welcome_email, ARGS)))
+    await text_is_there.wait()
+    dying.cancel()
+    shop.sink.policy = accept
+
+    outcome = await attempt(shop.as_worker("w2"))
+
+    assert isinstance(outcome, Done)
+    row = await delivery(shop)
+    assert (row["state"], row["uncertain"]) == ("sent", 1)
+    assert message_ids(shop) == [row["message_id"]] * 2
+
+
+async def test_a_takeover_of_a_worker_that_died_after_the_answer_is_in_no_doubt(shop: Workshop) -> None:
     await shop.add_user()
     lost = shop.with_leases_of(timedelta(0))
     sent = await lost.perform(await lost.claim(send_welcome_email, ARGS))
 
     outcome = await attempt(shop.as_worker("w2"))
 
-    assert isinstance(sent, Done) and isinstance(outcome, Done)
     row = await delivery(shop)
-    assert (row["state"], row["uncertain"]) == ("sent", 1)
-    assert message_ids(shop) == [row["message_id"]] * 2
+    assert outcome == sent == Done({"message_id": row["message_id"]})
+    assert (row["state"], row["uncertain"], len(message_ids(shop))) == ("sent", 0, 1)
 
 
 async def test_a_worker_taken_for_dead_sends_nothing_and_keeps_nothing_of_the_mail(shop: Workshop) -> None:
@@ -111,13 +135,18 @@ async def test_a_worker_that_lost_its_run_before_it_began_leaves_no_intent(shop:
 async def test_a_mail_that_another_live_run_is_sending_is_left_to_it(shop: Workshop) -> None:
     await shop.add_user()
     first = await shop.claim(send_welcome_email, ARGS, cause="1")
-    sending = await shop.perform(first)
+    others: list[Outcome] = []
 
-    second = await attempt(shop, cause="2")
-    await shop.record(first, sending)
+    async def let_another_in(stage: str, recipient: str) -> str | None:
+        if stage == "ANSWER":
+            others.append(await attempt(shop, cause="2"))
+        return None
+
+    shop.sink.policy = let_another_in
+    await shop.record(first, await shop.perform(first))
     third = await attempt(shop, 2, cause="2")
 
-    assert second == Retry("another run is sending this mail")
+    assert others == [Retry("another run is sending this mail")]
     assert isinstance(third, Skip)
     assert len(shop.sink.mails()) == 1 and (await delivery(shop))["uncertain"] == 0
 
@@ -141,7 +170,7 @@ async def test_two_runs_that_intend_one_mail_send_it_once(shop: Workshop) -> Non
 
 
 async def test_a_template_whose_policy_is_to_hold_sends_no_second_copy(shop: Workshop) -> None:
-    mailer = Mailer(shop.settings.smtp, shop.engine, shop.ledger)
+    mailer = Mailer(shop.settings, shop.engine, shop.ledger, shop.server)
     values = {"name": "Ada", "username": "ada"}
     mail = Mail(Template("welcome", in_doubt="hold"), "7", "2026-W10", "u7@example.org", values)
     run = await shop.claim(send_welcome_email, ARGS)
@@ -195,11 +224,17 @@ async def test_an_uncertain_welcome_is_sent_again_when_somebody_asks_for_it(shop
 async def test_a_run_that_dies_leaves_the_mail_to_the_run_that_is_sending_it(shop: Workshop) -> None:
     await shop.add_user()
     first = await shop.claim(send_welcome_email, ARGS, cause="1")
-    sending = await shop.perform(first)
+    between: list[Any] = []
 
-    await attempt(shop, send_welcome_email.retry.max_attempts, cause="2")
-    between = await delivery(shop)
-    state = await shop.record(first, sending)
+    async def let_another_die(stage: str, recipient: str) -> str | None:
+        if stage == "ANSWER":
+            await attempt(shop, send_welcome_email.retry.max_attempts, cause="2")
+            row = await delivery(shop)
+            between.append((row["state"], row["uncertain"]))
+        return None
 
-    assert (between["state"], between["uncertain"]) == ("sending", 0)
+    shop.sink.policy = let_another_die
+    state = await shop.record(first, await shop.perform(first))
+
+    assert between == [("sending", 0)]
     assert (state, (await delivery(shop))["state"]) == ("done", "sent")

@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from agents import TASKS
 from agents.generate_content_analytics import ContentAnalytics
+from agents.send_content_digest_email import ContentDigest
+from agents.send_digest import Digest
 from agents.update_post_engagement_scores import EngagementScores
 from agents.update_trending_hashtags import TrendingHashtags
 from agents.update_user_statistics import UserStatistics
@@ -20,6 +22,7 @@ from schemas.tables_data import content_analytics, content_analytics_hours, post
 from streams.task import Done, Skip, Task
 from tests.clean_up_cases import CLEAN_UP
 from tests.data_ground import column
+from tests.digests import WEEK, a_reader_with_a_post, a_week_begun, digests_ordered
 from tests.one_run import Workshop
 from tests.pictures import encoded, photo
 from tests.task_case import Case
@@ -85,6 +88,8 @@ async def analytics(shop: Workshop) -> list[Any]:
 CASES = {
     **CLEAN_UP,
     "send_welcome_email": Case(user_created, a_user, mails),
+    "send_content_digest_email": Case(ContentDigest(), a_reader_with_a_post, digests_ordered),
+    "send_digest": Case(Digest(7, WEEK), a_week_begun, mails),
     "process_media_upload": Case(post_uploaded, a_post_with_a_photo, renditions),
     "generate_content_analytics": Case(ContentAnalytics(), a_user, analytics),
     "update_post_engagement_scores": Case(EngagementScores(), a_liked_post, scores),

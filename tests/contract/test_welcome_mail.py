@@ -8,6 +8,7 @@ import pytest
 
 from agents.send_welcome_email import WelcomeEmail, send_welcome_email
 from schemas.tables import mail_deliveries
+from schemas.tables_mail import suppressions
 from streams.devstack.smtp_sink import accept, answering
 from streams.task import Dead, Done, Outcome, Retry, Skip
 from tests.one_run import NOON, Workshop
@@ -95,15 +96,28 @@ async def test_a_refusal_for_now_is_tried_again(shop: Workshop, stage: Any) -> N
     assert (await delivery(shop))["uncertain"] == 0 and len(shop.sink.mails()) == 1
 
 
-@pytest.mark.parametrize("stage", ["RCPT", "DATA"])
-async def test_a_refusal_for_good_is_dead_and_not_tried_again(shop: Workshop, stage: Any) -> None:
+@pytest.mark.parametrize(
+    ("stage", "answer", "state"),
+    [
+        ("RCPT", "550 5.1.1 no such user", "bounced"),
+        ("RCPT", "550 no such user", "bounced"),
+        ("RCPT", "554 5.7.1 your address is on a list", "refused"),
+        ("RCPT", "552 5.2.2 mailbox full", "refused"),
+        ("DATA", "554 5.6.0 no such text", "refused"),
+    ],
+)
+async def test_a_refusal_for_good_is_dead_and_not_tried_again(
+    shop: Workshop, stage: Any, answer: str, state: str
+) -> None:
     await shop.add_user()
-    shop.sink.policy = answering("550 5.1.1 no such user", at=stage)
+    shop.sink.policy = answering(answer, at=stage)
 
     outcome = await attempt(shop)
 
-    assert isinstance(outcome, Dead) and "550 5.1.1 no such user" in outcome.reason
-    assert (await delivery(shop))["state"] == "refused"
+    assert isinstance(outcome, Dead) and answer in outcome.reason
+    row = await delivery(shop)
+    assert (row["state"], row["error"]) == (state, outcome.reason)
+    assert len(await shop.rows(suppressions)) == (state == "bounced")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from streams.devstack.processes import free_port
 from streams.devstack.smtp_sink import DROP, SmtpSink, accept, answering
 from streams.mail.errors import Permanent, Temporary
-from streams.mail.smtp import MailServer, ServerAddress
+from streams.mail.smtp import MailServer
+from streams.mail.smtp_address import ServerAddress
 from streams.settings import Settings
 
 MESSAGE = b"Subject: Hello\r\n\r\n.a line with a dot\r\n..two\r\n"

@@ -21,6 +21,7 @@ from streams.dead_letters import DeadLetters
 from streams.kafka_client import RenewedProducer
 from streams.ledger import Ledger
 from streams.mail.mailer import Mailer
+from streams.mail.smtp import MailServer
 from streams.mail.template import Mail
 from streams.media.renderer import Renderer
 from streams.media.storage import storage_of
@@ -141,7 +142,9 @@ class Rehearsal:
         letters = DeadLetters(settings.kafka, producer, clock)
         recorder = Recorder(work, ledger, letters, clock, random.SystemRandom(), OutcomeBatches(ledger))
         renderer = Renderer(settings.media, self._storage)
-        factory = context_factory(settings, work, NoMailer(settings.smtp, work, ledger), renderer, clock)
+        factory = context_factory(
+            settings, work, NoMailer(settings, work, ledger, MailServer(settings.smtp)), renderer, clock
+        )
         try:
             yield Stage(
                 ledger, recorder, lambda command, claim: replace(factory(command, claim), storage=self._storage)
