@@ -13,7 +13,7 @@ from streams.task import Context
 
 # The row stays, with template, user's id and cause: by these no mail goes out twice.
 ANONYMISE_MAILS = sa.text("""
-    UPDATE tailrace.mail_deliveries SET recipient = '', subject = ''
+    UPDATE tailrace.mail_deliveries SET recipient = '', subject = '', error = NULL
      WHERE user_id = :user AND (recipient <> '' OR subject <> '')
 """)
 
