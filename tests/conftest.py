@@ -16,6 +16,7 @@ from streams.log import configure_logging
 from streams.migrations.run import migrate
 from streams.setting_groups import Log
 from streams.settings import Settings
+from tests.environments import environment_on
 
 TEMPLATE = "migrated"
 
@@ -70,19 +71,7 @@ async def database_url(stack: Stack, migrated_template: str) -> AsyncIterator[st
 @pytest.fixture
 def environment(stack: Stack, database_url: str, tmp_path: Path) -> dict[str, str]:
     """Settings as variables: the stack, this test's own database, topics, media root and free ports."""
-    media = tmp_path / "media"
-    media.mkdir()
-    return {
-        "TAILRACE_KAFKA__BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-        "TAILRACE_KAFKA__TOPIC_PREFIX": f"t{uuid.uuid4().hex[:8]}.",
-        "TAILRACE_DATABASE__URL": database_url,
-        "TAILRACE_SMTP__URL": stack.smtp_url,
-        "TAILRACE_MEDIA__ROOT": str(media),
-        "TAILRACE_HTTP__PORT": "0",
-        "TAILRACE_HTTP__PUBLIC_URL": "https://network.example",
-        "TAILRACE_MAIL__SECRET": "a secret of the tests",
-        "TAILRACE_WORKER__PORT": "0",
-    }
+    return environment_on(stack, database_url, tmp_path)
 
 
 @pytest.fixture

@@ -15,6 +15,13 @@ DROPPED = (
     # Must be another one after each restart, and `up` restarts its worker.
     "TAILRACE_WORKER__NAME",
     "TAILRACE_WORKER__DATA",
+    # The sample's pictures are in a folder, and its tables as Django makes them.
+    "TAILRACE_MEDIA__STORAGE",
+    "TAILRACE_MEDIA__STORAGE_OPTIONS",
+    "TAILRACE_MEDIA__SCRATCH",
+    "TAILRACE_BACKEND__KEYS",
+    "TAILRACE_BACKEND__TABLES",
+    "TAILRACE_BACKEND__COLUMNS",
 )
 """Of another deployment, and of no use with the servers of the stack."""
 

@@ -169,10 +169,11 @@ class Session:
         return self._background[-1]
 
     def _child(self, name: str, port: int, health: str) -> KeptRunning:
-        # Not a temporary folder: a worker that is killed would leave it.
+        # Not temporary folders: a worker that is killed would leave them.
         own = self._stack.workers / name
-        own.mkdir(parents=True, exist_ok=True)
-        program = tailrace(name, self._environment | {"TAILRACE_WORKER__DATA": str(own)}, self._stack.logs)
+        (scratch := own / "scratch").mkdir(parents=True, exist_ok=True)
+        folders = {"TAILRACE_WORKER__DATA": str(own), "TAILRACE_MEDIA__SCRATCH": str(scratch)}
+        program = tailrace(name, self._environment | folders, self._stack.logs)
         address = f"http://127.0.0.1:{port}{health}"
         return KeptRunning(program, address, self._http, lambda message: self._display.line("error", message))
 

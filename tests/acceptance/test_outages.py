@@ -1,29 +1,50 @@
 """The worker recovers by itself from restarts of the database and of the broker, and says so meanwhile."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from streams.db import is_passing
-from streams.devstack.stack import Stack
+from schemas.backend import backend_tables
+from streams.db import engine_for, is_passing
+from streams.devstack.stack import ANY_PORTS, Stack
 from streams.settings import Settings
 from tests.backend import photo, sign_up, upload
+from tests.environments import environment_on
 from tests.processes import Running, run, running
 from tests.waiting import eventually
 
 WITHIN = 60
 
 
-@pytest.fixture(autouse=True)
-async def topics(environment: dict[str, str]) -> None:
-    code, _, errors = await run("migrate", environment=environment)
+@pytest.fixture(scope="module")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Of these tests alone: they go down, and with the topics of all tests a broker would be long in coming back."""
+    async with Stack(tmp_path_factory.mktemp("servers"), ports=ANY_PORTS, durable=False) as running:
+        yield running
+
+
+@pytest.fixture
+async def environment(servers: Stack, tmp_path: Path) -> dict[str, str]:
+    name = f"t{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(servers.database_url)
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    made = environment_on(servers, servers.database_url.rsplit("/", 1)[0] + f"/{name}", tmp_path)
+    code, _, errors = await run("migrate", environment=made)
     assert code == 0, errors
+    engine = engine_for(Settings.load(made).database)
+    async with engine.begin() as connection:
+        await connection.run_sync(backend_tables().metadata.create_all)
+    await engine.dispose()
+    return made
 
 
 @asynccontextmanager
@@ -69,7 +90,7 @@ async def balanced(worker: Running) -> bool:
 
 @pytest.mark.timeout(200)
 async def test_the_database_is_restarted_under_load(
-    environment: dict[str, str], engine: AsyncEngine, stack: Stack, tmp_path: Path
+    environment: dict[str, str], engine: AsyncEngine, servers: Stack, tmp_path: Path
 ) -> None:
     said: list[int] = []
     async with running("worker", environment, tmp_path) as worker:
@@ -77,9 +98,9 @@ async def test_the_database_is_restarted_under_load(
             for _ in range(2):
                 wanted = len(said) + 20
                 await eventually(partial(greeted, engine, wanted), WITHIN)
-                await stack.postgres.kill()
+                await servers.postgres.kill()
                 await eventually(lambda: is_red(worker), WITHIN)
-                await stack.postgres.start()
+                await servers.postgres.start()
             wanted = len(said) + 20
             await eventually(lambda: greeted(engine, wanted), WITHIN)
         await eventually(lambda: greeted(engine, len(said)), WITHIN)
@@ -89,15 +110,15 @@ async def test_the_database_is_restarted_under_load(
 
 @pytest.mark.timeout(200)
 async def test_the_broker_is_restarted_under_load(
-    environment: dict[str, str], settings: Settings, engine: AsyncEngine, stack: Stack, tmp_path: Path
+    environment: dict[str, str], settings: Settings, engine: AsyncEngine, servers: Stack, tmp_path: Path
 ) -> None:
     said: list[int] = []
     async with running("worker", environment, tmp_path) as worker, running("serve", environment, tmp_path) as server:
         async with users_signing_up(engine, said):
             await eventually(lambda: greeted(engine, 20), WITHIN)
-            await stack.kafka.kill()
+            await servers.kafka.kill()
             await eventually(lambda: is_red(worker), WITHIN)
-            await stack.kafka.start()
+            await servers.kafka.start()
             wanted = len(said) + 20
             await eventually(lambda: greeted(engine, wanted), WITHIN)
         await upload(engine, said[0], photo(settings.media.root, "a.jpg"), ["back"])

@@ -78,22 +78,30 @@ def test_where_no_stack_runs_there_are_no_settings(tmp_path: Path) -> None:
         read_state(tmp_path)
 
 
+@pytest.fixture(scope="module")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """To be killed: nobody else's, and without the topics of other tests, which a broker would have to read again."""
+    async with Stack(tmp_path_factory.mktemp("servers"), ports=ANY_PORTS) as running:
+        yield running
+
+
 @pytest.mark.faults
-async def test_postgres_keeps_what_was_committed_when_it_is_killed(stack: Stack, database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
+async def test_postgres_keeps_what_was_committed_when_it_is_killed(servers: Stack) -> None:
+    connection = await asyncpg.connect(servers.database_url)
     await connection.execute("CREATE TABLE kept AS SELECT 41 + 1 AS answer")
 
-    await stack.postgres.kill()
-    await stack.postgres.start()
+    await servers.postgres.kill()
+    await servers.postgres.start()
 
-    again = await asyncpg.connect(database_url)
+    again = await asyncpg.connect(servers.database_url)
     assert await again.fetchval("SELECT answer FROM kept") == 42
     await again.close()
     connection.terminate()
 
 
 @pytest.mark.faults
-async def test_kafka_keeps_what_it_acknowledged_when_it_is_killed(stack: Stack, settings: Settings) -> None:
+async def test_kafka_keeps_what_it_acknowledged_when_it_is_killed(servers: Stack) -> None:
+    settings = Settings.load(servers.environment())
     await create_topics(settings)
     name = full_name(settings.kafka, next(iter(TOPIC_BY_NAME)))
     producer = producer_for(settings.kafka)
@@ -101,10 +109,10 @@ async def test_kafka_keeps_what_it_acknowledged_when_it_is_killed(stack: Stack, 
     await producer.send_and_wait(name, b"kept", partition=0)
     await producer.stop()
 
-    await stack.kafka.kill()
-    await stack.kafka.start()
+    await servers.kafka.kill()
+    await servers.kafka.start()
 
-    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers.bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
     consumer.assign([TopicPartition(name, 0)])
     assert (await asyncio.wait_for(consumer.getone(), 20)).value == b"kept"

@@ -66,7 +66,7 @@ def test_a_topic_is_named_with_or_without_its_suffix() -> None:
         ("queue.emails:0:-1", "TOPIC:PARTITION:OFFSET"),
         ("queue.emails:0:²", "TOPIC:PARTITION:OFFSET"),
         ("quue.emails:0:1", "the nearest is queue.emails.dlq"),
-        ("~~:0:1", "there are post.tagged.dlq, "),
+        ("~~:0:1", "there are .*post.tagged.dlq, "),
     ],
 )
 def test_a_wrong_place_is_answered_with_what_is_right(text: str, message: str) -> None:

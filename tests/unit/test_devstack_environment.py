@@ -9,7 +9,10 @@ from streams.settings import FIELDS
 
 OURS = places("127.0.0.1:19092", "postgresql://127.0.0.1:15432/tailrace", "smtp://127.0.0.1:11025", "/data/media")
 BY_UP = {"TAILRACE_HTTP__PORT", "TAILRACE_WORKER__PORT"}
-A_PLACE = re.compile(r"URL|SERVERS|HOST|PORT$|ROOT|FILE|PREFIX|SCHEMA|PROTOCOL|USERNAME|PASSWORD|__DATA|__NAME")
+A_PLACE = re.compile(
+    r"URL|SERVERS|HOST|PORT$|ROOT|FILE|PREFIX|SCHEMA|PROTOCOL|USERNAME|PASSWORD|__DATA|__NAME"
+    r"|STORAGE|SCRATCH|BACKEND__(KEYS|TABLES|COLUMNS)"
+)
 
 
 def test_every_setting_that_says_where_things_are_is_the_stacks() -> None:
