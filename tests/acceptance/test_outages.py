@@ -41,8 +41,8 @@ async def environment(servers: Stack, tmp_path: Path) -> dict[str, str]:
     code, _, errors = await run("migrate", environment=made)
     assert code == 0, errors
     engine = engine_for(Settings.load(made).database)
-    async with engine.begin() as connection:
-        await connection.run_sync(backend_tables().metadata.create_all)
+    async with engine.begin() as backend:
+        await backend.run_sync(backend_tables().metadata.create_all)
     await engine.dispose()
     return made
 
