@@ -59,7 +59,7 @@ async def users_signing_up(engine: AsyncEngine, said: list[int]) -> AsyncIterato
             except Exception as error:
                 if not is_passing(error):
                     raise
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
     task = asyncio.create_task(live())
     try:
