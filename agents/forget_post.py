@@ -43,5 +43,5 @@ async def forget_post(args: ForgetPost, ctx: Context) -> Outcome:
     except StorageFailed as passing:
         return Retry(str(passing))
     if report["runs_under_way"]:
-        return Retry(f"{report['runs_under_way']} runs about post {args.post_id} are under way", after=SOON)
+        return Retry(f"runs about post {args.post_id} that are under way: {report['runs_under_way']}", after=SOON)
     return Done(report)

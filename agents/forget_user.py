@@ -40,5 +40,5 @@ async def forget_user(args: ForgetUser, ctx: Context) -> Outcome:
     except StorageFailed as passing:
         return Retry(str(passing))
     if report["runs_under_way"]:
-        return Retry(f"{report['runs_under_way']} runs about user {args.user_id} are under way", after=SOON)
+        return Retry(f"runs about user {args.user_id} that are under way: {report['runs_under_way']}", after=SOON)
     return Done(report)

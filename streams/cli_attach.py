@@ -5,11 +5,15 @@ import logging
 import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    import asyncpg
+
+    from streams.attach.event_sql import Columns
     from streams.settings import Settings
 
 DATABASE = click.option("--database", metavar="URL", help="The backend's database.  [default: TAILRACE_DATABASE__URL]")
@@ -24,6 +28,27 @@ class Options:
     dry_run: bool
     yes: bool
     worker_role: str | None
+    backfill: tuple[str, ...] = ()
+    since: datetime | None = None
+    again: bool = False
+
+
+class Tables(click.ParamType):
+    """Tables whose rows can be said later, with commas between."""
+
+    name = "tables"
+
+    def convert(
+        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """In the order in which they are said: users before their posts, posts before their tags."""
+        from streams.attach.backfill import NAMES
+
+        given = tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+        for name in given:
+            if name not in NAMES:
+                self.fail(f"{name!r} cannot be backfilled; these can: {', '.join(NAMES)}", param, ctx)
+        return tuple(name for name in NAMES if name in given)
 
 
 @click.command()
@@ -31,13 +56,24 @@ class Options:
 @DRY_RUN
 @YES
 @click.option("--worker-role", metavar="ROLE", help="Grant this role what workers need in the schema tailrace.")
-def attach(database: str | None, dry_run: bool, yes: bool, worker_role: str | None) -> None:
+@click.option("--backfill", type=Tables(), default=(), metavar="users,posts", help="Then say rows that were there.")
+@click.option("--since", type=click.DateTime(), help="Of a backfill: from this time on, UTC.  [default: what is kept]")
+@click.option("--again", is_flag=True, help="Of a backfill: from the start, also if it was finished before.")
+def attach(
+    database: str | None,
+    dry_run: bool,
+    yes: bool,
+    worker_role: str | None,
+    backfill: tuple[str, ...],
+    since: datetime | None,
+    again: bool,
+) -> None:
     """Let triggers say the backend's events. Its tables are checked first, and the SQL is shown.
 
     Run it again after an upgrade or a change of the mapping: it replaces what is not as it should be, and nothing else.
     """
     settings = _settings(database)
-    _run("attach", settings, _attach(settings, Options(dry_run, yes, worker_role)))
+    _run("attach", settings, _attach(settings, Options(dry_run, yes, worker_role, backfill, since, again)))
 
 
 @click.command()
@@ -56,7 +92,7 @@ async def _attach(settings: "Settings", options: Options) -> None:
     from streams.db import direct_connection
 
     async with direct_connection(settings.database) as connection:
-        attachment = await look(connection, settings.backend, options.worker_role, ())
+        attachment = await look(connection, settings.backend, options.worker_role, options.backfill)
         for note in attachment.findings.notes:
             click.echo(f"note: {note}", err=True)
         if attachment.changes:
@@ -72,9 +108,38 @@ async def _attach(settings: "Settings", options: Options) -> None:
         if attachment.changes:
             _confirm(options.yes)
             await attach(connection, settings.database.direct_url or settings.database.url, attachment, click.echo)
-    await _create_topics(settings)
+        await _create_topics(settings)
+        if options.backfill:
+            await _backfill(connection, settings, attachment.findings.columns, options)
     said = sorted({trigger.says for trigger in attachment.triggers})
     click.echo(f"attached: {', '.join(said)}; now start `tailrace worker`")
+
+
+async def _backfill(
+    connection: "asyncpg.Connection", settings: "Settings", columns: "Columns", options: Options
+) -> None:
+    from streams.attach.backfill import Backfill, make_room
+
+    earliest = (datetime.now(UTC) - settings.ledger.keep).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = options.since.replace(tzinfo=UTC) if options.since else earliest
+    if since < earliest:
+        raise click.ClickException(
+            f"--since {since:%Y-%m-%d} is before {earliest:%Y-%m-%d}, where the ledger ends: raise "
+            "TAILRACE_LEDGER__KEEP for the workers and here, or begin later"
+        )
+    absent = [name for name in options.backfill if not columns.has(f"{name}.id")]
+    if absent:
+        raise click.ClickException(f"this backend has no {', '.join(absent)} to backfill")
+    await make_room(connection, since)
+    for name in options.backfill:
+        backfill = Backfill(name, since, columns, settings.backend.source)
+        if options.again:
+            await backfill.forget(connection)
+        counts = await backfill.run(connection, click.echo)
+        click.echo(
+            f"backfill of {name} since {since:%Y-%m-%d}: {counts.looked_at} looked at, {counts.said} said, "
+            f"{counts.set_aside} set aside"
+        )
 
 
 async def _detach(settings: "Settings", *, dry_run: bool, yes: bool, drop_schema: bool) -> None:
@@ -134,12 +199,13 @@ def _settings(database: str | None) -> "Settings":
 def _run(command: str, settings: "Settings", work: Coroutine[Any, Any, None]) -> None:
     """The program ends with a message where the database is not as it must be."""
     from streams.attach.attaching import CannotAttach
+    from streams.attach.backfill import RestartWorkers
     from streams.attach.installing import TableInUse
     from streams.database_errors import DATABASE_ERRORS, explain
 
     try:
         asyncio.run(work)
-    except (CannotAttach, TableInUse) as error:
+    except (CannotAttach, RestartWorkers, TableInUse) as error:
         sys.exit(f"tailrace {command}: {error}")
     except DATABASE_ERRORS as error:
         sys.exit(f"tailrace {command}: {explain(error, settings.database)}")

@@ -18,6 +18,9 @@ from streams.cleanup.table_columns import EXACT_TEXTS
 POSTS = 100
 """In one transaction, so that its locks are short ones."""
 
+PAGE = 2_000
+"""Posts that are looked for at a time: without an index on what is liked, that reads all likes."""
+
 LISTED = 1_000
 """Ids that an outcome tells; more would make the ledger's row long."""
 
@@ -57,12 +60,13 @@ class Deleting:
         """At most so many posts. Raises ``LostClaim``."""
         tally, last = Tally(), None
         while len(tally.posts) < most:
-            await still_ours(self.engine, self.claim)
             async with self.engine.connect() as connection:
-                page = await self.rule.page(connection, last, POSTS)
+                page = await self.rule.page(connection, last, PAGE)
             if not page:
                 break
-            await self._batch(page[: most - len(tally.posts)], tally)
+            for first in range(0, len(page), POSTS):
+                await still_ours(self.engine, self.claim)
+                await self._batch(page[first : first + POSTS][: most - len(tally.posts)], tally)
             last = page[-1]
         return tally
 

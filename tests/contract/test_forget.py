@@ -84,7 +84,7 @@ async def test_while_a_run_about_the_user_goes_on_it_is_tried_again(shop: Worksh
 
     outcome = await shop.run(forget_user, ForgetUser(7), cause="f")
 
-    assert outcome == Retry("1 runs about user 7 are under way", after=timedelta(minutes=1))
+    assert outcome == Retry("runs about user 7 that are under way: 1", after=timedelta(minutes=1))
 
 
 async def test_own_posts_leave_the_recycle_bin_and_rows_in_others_posts_do_too(shop: Workshop) -> None:

@@ -51,7 +51,7 @@ async def test_the_commands_attach_and_leave_nothing_behind(bare_url: str, envir
 
     shown = await run("attach", "--database", bare_url, "--dry-run", environment=environment)
     untouched = await dumped(bare_url)
-    attached = await run("attach", "--database", bare_url, "--yes", environment=environment)
+    attached = await run("attach", "--database", bare_url, "--yes", environment=environment, within=180)
     between = await dumped(bare_url)
     gone = await run("detach", "--database", bare_url, "--yes", "--drop-schema", environment=environment)
 
