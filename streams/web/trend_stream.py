@@ -52,7 +52,7 @@ class Streams:
                 await response.prepare(request)
                 await response.write(RETRY)
                 last, silent = b"", 0.0
-                while not self._stopping.is_set():
+                while request.transport is not None and not self._stopping.is_set():
                     body = msgspec.json.encode(as_plain(ask(self._view, asked)))
                     if body != last:
                         await response.write(b"event: tags\ndata: " + body + b"\n\n")
