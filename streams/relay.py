@@ -34,6 +34,8 @@ POLL = timedelta(milliseconds=20)
 IDLE_AFTER = timedelta(seconds=1)
 IDLE_POLL = timedelta(milliseconds=250)
 AFTER_ERROR = timedelta(seconds=1)
+VACUUM_AFTER = 25_000
+"""Deleted rows: some 20 MB of table and index."""
 MISSING_FOR = timedelta(seconds=5)
 """Until a topic that the broker lacks is asked for again."""
 
@@ -49,6 +51,7 @@ class Relay:
         self._progress = progress
         self._woken = asyncio.Event()
         self._missing: dict[str, float] = {}
+        self._deleted = 0
 
     async def run(self) -> None:
         """Stand by, lead, and begin again after any error of database or broker."""
@@ -169,6 +172,10 @@ class Relay:
     async def _delete(self, lead: Lead, rows: Sequence[asyncpg.Record]) -> None:
         if rows:
             await lead.execute(sql.DELETE, [row["id"] for row in rows], [row["due_at"] for row in rows])
+            self._deleted += len(rows)
+        if self._deleted >= VACUUM_AFTER:
+            await lead.execute(sql.VACUUM)
+            self._deleted = 0
         for topic, count in Counter(row["topic"] for row in rows).items():
             self._metrics.relayed.labels(topic).inc(count)
 

@@ -51,6 +51,10 @@ DELETE = """
      WHERE o.id = sent.id AND o.due_at = sent.due_at
 """
 
+# Make room of what was deleted. Autovacuum looks once a minute, and in that time a backlog grows the table by hundreds
+# of megabytes. It waits for nobody, and for a role that may not do it (PostgreSQL 17: GRANT MAINTAIN) it does nothing.
+VACUUM = "VACUUM (SKIP_LOCKED, INDEX_CLEANUP ON) tailrace.outbox"
+
 # It can never be sent: keep it for people, out of the way of the rest.
 SET_ASIDE = """
     UPDATE tailrace.outbox SET state = 'set_aside', error = $3, dedupe_key = NULL WHERE id = $1 AND due_at = $2

@@ -1,6 +1,7 @@
 """The worker recovers by itself from restarts of the database and of the broker, and says so meanwhile."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -118,6 +119,7 @@ async def test_the_broker_is_restarted_under_load(
             await eventually(lambda: greeted(engine, 20), WITHIN)
             await servers.kafka.kill()
             await eventually(lambda: is_red(worker), WITHIN)
+            await eventually(lambda: _waits_for(worker, seconds=2), WITHIN, "metrics say how old it is")
             await servers.kafka.start()
             wanted = len(said) + 20
             await eventually(lambda: greeted(engine, wanted), WITHIN)
@@ -126,6 +128,13 @@ async def test_the_broker_is_restarted_under_load(
         await eventually(lambda: _is_counted(server), WITHIN)
         await eventually(worker.is_ready, WITHIN)
         assert await balanced(worker)
+
+
+async def _waits_for(worker: Running, seconds: float) -> bool:
+    """Whether the metrics say that the oldest row of the outbox has waited for so long."""
+    _, metrics = await worker.get("/metrics")
+    found = re.search(r"^tailrace_outbox_oldest_seconds ([0-9.e+]+)", metrics, re.MULTILINE)
+    return found is not None and float(found[1]) >= seconds
 
 
 async def _is_counted(server: Running) -> bool:
