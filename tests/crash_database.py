@@ -119,7 +119,8 @@ class WatchedConnection:
         if statement is outbox.PUT and id(schedules_sql.CLAIM) in self.ran:
             return Point.TICK_OUTBOX_WRITTEN
         if statement is outbox.PUT and id(ledger_sql.RECORD) in self.ran:
-            return Point.DEAD_LETTER_WRITTEN if parameters["topic"].endswith(".dlq") else Point.RETRY_WRITTEN
+            (row,) = parameters
+            return Point.DEAD_LETTER_WRITTEN if row["topic"].endswith(".dlq") else Point.RETRY_WRITTEN
         return AFTER.get(id(statement))
 
 

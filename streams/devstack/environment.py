@@ -12,6 +12,8 @@ DROPPED = (
     "TAILRACE_KAFKA__PASSWORD",
     "TAILRACE_KAFKA__CA_FILE",
     "TAILRACE_HTTP__PUBLIC_URL",
+    "TAILRACE_MAIL__POST_URL",
+    "TAILRACE_SMTP__DKIM_KEY_FILE",
     # Must be another one after each restart, and `up` restarts its worker.
     "TAILRACE_WORKER__NAME",
     "TAILRACE_WORKER__DATA",
