@@ -28,7 +28,7 @@ from streams.settings import Settings
 from streams.topics import create_topics
 
 HTTP_PORT, WORKER_PORT = 8000, 8001
-LINK_KEY = "of a development stack, known to all"
+LINK_KEY = "of a development stack and known to all"
 """Signs links in mails that nobody outside of this machine gets, the same after each start."""
 
 DRAIN_DEADLINE = timedelta(seconds=60)
