@@ -64,14 +64,14 @@ def events(count: int) -> list[UserCreated]:
     ]
 
 
-async def fill(settings: Settings, facts: list[UserCreated]) -> None:
-    """The events, and a run of each that is done."""
+async def fill(settings: Settings, facts: list[UserCreated], suffix: str = "") -> None:
+    """The events, and a run of each that is done. ``suffix``: of the topic."""
     producer = producer_for(settings.kafka, linger_ms=20)
     await producer.start()
     under_way = []
     for fact in facts:
         topic, key, value, headers, timestamp = record_of(fact)
-        name = full_name(settings.kafka, topic)
+        name = full_name(settings.kafka, topic + suffix)
         under_way.append(await producer.send(name, value, key=key, headers=headers, timestamp_ms=timestamp))
     await asyncio.gather(*under_way)
     await producer.stop()

@@ -26,9 +26,13 @@ from streams.settings import Settings
 AT_ONCE = 250
 """Records that are dealt with at a time; between two chunks the worker's other parts have their turn."""
 
-REST = 1.0
-"""For each second that a chunk has taken, so many are left to others."""
+PARTS = 4
+"""In so many parts a window is filled."""
+SMALLEST_PART = 4
+PACED_PART = 0.1
+"""Seconds: under a rate, what is submitted together makes up so much of it."""
 
+LONGEST_REST = 1.0
 STORE_EVERY = 1.0
 LOOK_AGAIN = 0.05
 
@@ -51,8 +55,11 @@ class Feeding:
         self._selection = selection
         self._read = metrics.replayed.labels(replay.request.mode)
         self._monotonic = monotonic
-        self._throttle = Throttle(settings.replay.window, settings.replay.max_live_lag, monotonic)
-        self._pace = Pace(replay.request.rate, monotonic, asyncio.sleep) if replay.request.rate else None
+        self._throttle = Throttle(settings.replay, monotonic)
+        rate = replay.request.rate
+        self._pace = Pace(rate, monotonic, asyncio.sleep) if rate else None
+        self._rate_part = max(1, int(rate * PACED_PART)) if rate else AT_ONCE
+        self._open_runs = 0
         self._stored_at = monotonic()
 
     async def run(self) -> None:
@@ -62,12 +69,13 @@ class Feeding:
                 judge = Judge(self._selection, await read_months(connection), self._mails_left())
             reading = Reading(self._settings.kafka, consumer, self._replay.request.topic)
             async for chunk in reading.chunks(self._replay.left, AT_ONCE):
+                await self._open_window()
                 began = self._monotonic()
                 async with autocommit(self._engine) as connection:
                     judged = await judge.judge(connection, chunk.records)
+                await asyncio.sleep(min(LONGEST_REST, (self._monotonic() - began) * self._throttle.rest))
                 await self._feed(chunk, judged)
                 self._read.inc(len(chunk.records))
-                await asyncio.sleep(min(1.0, (self._monotonic() - began) * REST))
         await self._store()
 
     def _mails_left(self) -> int:
@@ -108,16 +116,30 @@ class Feeding:
         self._stored_at = self._monotonic()
 
     async def _room(self) -> int:
-        """How many commands may go now; waits until one may, and keeps the lease meanwhile."""
+        """How many commands may go now; waits until one may.
+
+        Not all of a large window at once: live work would find them all before it.
+        """
+        while (free := await self._open_window() - self._open_runs) <= 0:
+            await self._wait()
+        return min(free, max(SMALLEST_PART, self._throttle.window // PARTS), self._rate_part)
+
+    async def _open_window(self) -> int:
+        """The window, looked at anew, when it is open: the replay may have to rest first."""
         while True:
             async with autocommit(self._engine) as connection:
-                await self._throttle.look(connection)
-                free = self._throttle.window - await store.count_open(connection, self._replay)
-            if free > 0:
-                return min(free, self._replay.request.rate) if self._replay.request.rate else free
-            if self._monotonic() >= self._stored_at + STORE_EVERY:
-                await self._store()
-            await asyncio.sleep(LOOK_AGAIN)
+                self._open_runs = await store.count_open(connection, self._replay)
+                if self._throttle.is_due:
+                    self._throttle.note(await store.live_waits(connection), self._open_runs)
+            if self._throttle.window:
+                return self._throttle.window
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """For a moment, in which the lease is kept."""
+        if self._monotonic() >= self._stored_at + STORE_EVERY:
+            await self._store()
+        await asyncio.sleep(LOOK_AGAIN)
 
     async def _store(self) -> None:
         async with self._engine.begin() as connection:

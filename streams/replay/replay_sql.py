@@ -57,10 +57,10 @@ SHOW = text("SELECT * FROM tailrace.replays WHERE id = :id")
 # How the runs of a replay stand.
 RUNS = text("SELECT state, count(*) AS runs FROM tailrace.task_runs WHERE replay = :id GROUP BY state")
 
-# How many of its runs have not ended.
+# How many of its runs are at work, or about to be. Those that wait for their next attempt burden nobody.
 OPEN = text("""
     SELECT count(*) FROM tailrace.task_runs
-     WHERE replay = :id AND state IN ('queued', 'running', 'parked')
+     WHERE replay = :id AND state IN ('queued', 'running')
 """)
 
 # Take a replay that nobody reads: new, resumed, or left by a worker whose lease has run out.
@@ -119,13 +119,15 @@ CANCEL_RUNS = text("""
     SELECT count(*) FROM cancelled
 """)
 
-# How long live work waits: of the runs that ended in the last seconds and that no replay has ordered, the time from
-# publishing to the start that all but one in twenty have kept; and the oldest row that the outbox should have sent.
-LIVE_LAG = text("""
-    SELECT greatest(
-        (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - enqueued_at))
-           FROM tailrace.task_runs
-          WHERE finished_at > clock_timestamp() - interval '5 seconds' AND replay IS NULL AND started_at > enqueued_at),
-        (SELECT extract(epoch FROM clock_timestamp() - min(due_at))
-           FROM tailrace.outbox WHERE state = 'pending' AND due_at < clock_timestamp()))
+# What live work waits: of the runs that ended lately, those that no replay has ordered, and from publishing to start
+# the time that all but one in twenty have kept; those of replays; and the oldest row that the outbox should have sent.
+LIVE_WAITS = text("""
+    SELECT count(wait) AS live, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait) AS start,
+           count(replay) AS replayed,
+           (SELECT extract(epoch FROM clock_timestamp() - min(due_at))
+              FROM tailrace.outbox WHERE state = 'pending' AND due_at < clock_timestamp()) AS outbox
+      FROM (SELECT replay, CASE WHEN replay IS NULL AND started_at > enqueued_at
+                                THEN extract(epoch FROM started_at - enqueued_at) END AS wait
+              FROM tailrace.task_runs
+             WHERE finished_at > clock_timestamp() - interval '3 seconds') AS ended
 """)

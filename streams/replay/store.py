@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, TextClause
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from streams.db import autocommit
@@ -18,6 +18,7 @@ from streams.replay.fates import Counts
 from streams.replay.planning import Plan
 from streams.replay.request import Request, UnknownReplay, WrongReplay
 from streams.replay.stretches import Gap, Stretch
+from streams.replay.throttle import Waits
 
 Facts = dict[str, Any]
 
@@ -149,12 +150,15 @@ async def release(
 
 
 async def count_open(connection: AsyncConnection, replay: Replay) -> int:
-    """Its runs that have not ended."""
-    return await _number(connection, sql.OPEN, {"id": replay.id})
+    """Its runs that are at work, or about to be."""
+    return int((await connection.execute(sql.OPEN, {"id": replay.id})).scalar_one())
 
 
-async def _number(connection: AsyncConnection, statement: TextClause, values: Mapping[str, Any]) -> int:
-    return int((await connection.execute(statement, values)).scalar_one())
+async def live_waits(connection: AsyncConnection) -> Waits:
+    """How live work has fared in the last seconds."""
+    row = (await connection.execute(sql.LIVE_WAITS)).one()
+    start, outbox = (timedelta(seconds=float(found or 0)) for found in (row.start, row.outbox))
+    return Waits(row.live, start, row.replayed, outbox)
 
 
 def _replay(row: Row[Any]) -> Replay:

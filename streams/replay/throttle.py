@@ -1,44 +1,109 @@
-"""How many runs of a replay may be open at once: as many as live work does not feel."""
+"""How many runs of a replay may be open at once: so many that live work waits hardly longer than without it.
+
+What live work waits beside the replay is held against what it waits without, as LEDBAT does for transfers in the
+background (RFC 6817). To know that, the replay rests for a moment now and then.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from streams.setting_groups import Replay
 
-from streams.replay import replay_sql as sql
+LOOK_EVERY = 1.0
+
+REST_EVERY = 60.0
+REST_SHARE = 0.05
+"""Resting takes no more of the time than this, however long the replay's open runs take to end."""
+
+REST = 1.0
+"""For each second that reading takes, at least so many are left to others."""
+FULL_READING = 40.0
+"""A window of so many runs is a sign that there is room enough for reading with no more rest than that."""
 
 FIRST = 20
-STEP = 20
-LOOK_EVERY = 1.0
+FIRST_BESIDE_LIVE_WORK = 2
+
+GAIN = 0.15
+"""By so much the window grows at a look that finds live work as quick as without the replay."""
+WORST = -3.0
+"""However slow it is found, the window shrinks by no more than so many gains: by half."""
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Of the last seconds: how many live runs have ended, and from publishing to start the time that all but one in
+    twenty of them have kept; how many runs of replays have ended; and the age of the oldest row that the outbox should
+    have sent.
+    """
+
+    live: int
+    start: timedelta
+    replayed: int
+    outbox: timedelta
 
 
 class Throttle:
-    """The window: it doubles until live work is slow for the first time; from then on it halves whenever that is slow,
-    and grows by steps again.
+    """Where there is no live work the window doubles up to its limit. Beside live work it comes to rest where that
+    waits ``max_live_growth`` times as long as alone; a wait of ``max_live_lag`` is too long in any case.
     """
 
-    def __init__(self, most: int, patience: timedelta, monotonic: Callable[[], float]) -> None:
-        self._most = most
-        self._patience = patience
+    def __init__(self, limits: Replay, monotonic: Callable[[], float]) -> None:
+        self._limits = limits
         self._monotonic = monotonic
-        self._look_at = monotonic()
-        self.window = min(FIRST, most)
-        self._was_slow = False
-        self.lag = timedelta()
+        self._look_at = self._rests_since = monotonic()
+        self._is_resting = True
+        self._rest_at = 0.0
+        self._size = float(min(FIRST, limits.window))
+        self._alone: timedelta | None = None
+        """What live work waits without the replay; None where there was none to ask."""
 
-    async def look(self, connection: AsyncConnection) -> None:
-        """Measure how long live work waits, at most once a second."""
-        if self._monotonic() < self._look_at:
-            return
-        found = (await connection.execute(sql.LIVE_LAG)).scalar_one()
-        self.note(timedelta(seconds=float(found or 0)))
-        self._look_at = self._monotonic() + LOOK_EVERY
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look again at what live work waits."""
+        return self._monotonic() >= self._look_at
 
-    def note(self, lag: timedelta) -> None:
-        """Live work waits so long."""
-        self.lag = lag
-        if lag > self._patience:
-            self._was_slow = True
-            self.window = max(1, self.window // 2)
+    @property
+    def window(self) -> int:
+        """Runs of the replay that may be open now: none while it rests."""
+        return 0 if self._is_resting else max(1, int(self._size))
+
+    @property
+    def rest(self) -> float:
+        """Seconds that are left to others for each that reading takes, though it submits nothing."""
+        return max(REST, FULL_READING / self._size)
+
+    def note(self, waits: Waits, open_runs: int) -> None:
+        """What a look has found, and how many runs of the replay are open."""
+        now = self._monotonic()
+        self._look_at = now + LOOK_EVERY
+        if self._is_resting:
+            if not waits.live or not (open_runs or waits.replayed):
+                self._end_rest(waits, now)
+        elif waits.live and (self._alone is None or now >= self._rest_at):
+            self._is_resting, self._rests_since = True, now
         else:
-            self.window = min(self._most, self.window + STEP if self._was_slow else self.window * 2)
+            self._adjust(waits)
+
+    def _end_rest(self, waits: Waits, now: float) -> None:
+        """The last seconds were live work's alone, or there is none."""
+        self._is_resting = False
+        self._rest_at = now + max(REST_EVERY, (now - self._rests_since) / REST_SHARE)
+        if not waits.live:
+            self._alone = None
+        elif self._alone is None:
+            self._alone = waits.start
+            self._size = min(self._size, FIRST_BESIDE_LIVE_WORK)
+        else:
+            self._alone = (self._alone + waits.start) / 2
+
+    def _adjust(self, waits: Waits) -> None:
+        self._size = min(self._limits.window, max(1.0, self._size * self._factor(waits)))
+
+    def _factor(self, waits: Waits) -> float:
+        if max(waits.start, waits.outbox) > self._limits.max_live_lag:
+            return 0.5
+        if not waits.live or self._alone is None:
+            return 2.0
+        allowed = self._alone * (self._limits.max_live_growth - 1)
+        return 1 + GAIN * max(WORST, 1 - (waits.start - self._alone) / allowed)
