@@ -92,13 +92,14 @@ async def test_in_a_storm_of_faults_no_digest_is_lost_and_none_is_held_twice(
     await faulty.add_user(1000)
     await add_post(faulty, 1, 1000)
     await begin_week(faulty)
-    rng, lost = random.Random(5), set(LOST)
+    # Each reader's faults are a sequence of its own: they do not depend on who is served first.
+    faults, lost = [random.Random(number) for number in range(READERS + 1)], set(LOST)
 
     def answer(verb: str, recipient: str) -> bytes | None:
         number = int(recipient[1:].partition("@")[0]) if recipient else 0
         if verb == "RCPT" and number in GONE:
             return b"550 5.1.1 no such user"
-        if verb in ("RCPT", "DATA") and rng.random() < 0.2:
+        if verb in ("RCPT", "DATA") and faults[number].random() < 0.2:
             return b"451 4.3.0 not now"
         if verb == "KEPT" and number in lost:
             lost.discard(number)
