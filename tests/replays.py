@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,9 @@ async def all_done(engine: AsyncEngine, count: int) -> bool:
 
 @asynccontextmanager
 async def reading(settings: Settings, engine: AsyncEngine, tasks: Sequence[Task]) -> AsyncIterator[None]:
-    """A reader of replays, without the rest of a worker."""
+    """A reader of replays, without the rest of a worker: that nobody empties the outbox is no reason to read slowly."""
+    limits = settings.replay.model_copy(update={"max_live_lag": timedelta(hours=1)})
+    settings = settings.model_copy(update={"replay": limits})
     reader = Replayer(engine, settings, tasks, "a reader", Metrics(), asyncio.get_running_loop().time)
     task = asyncio.create_task(reader.run())
     try:

@@ -23,7 +23,7 @@ from streams.replay.submitting import submit_orders
 from streams.replay.throttle import Throttle
 from streams.settings import Settings
 
-AT_ONCE = 250
+AT_ONCE = 100
 """Records that are dealt with at a time; between two chunks the worker's other parts have their turn."""
 
 PARTS = 4

@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def throttle(clock: Clock) -> Throttle:
-    return Throttle(Replay(window=100), clock)
+    return Throttle(Replay(window=100, max_live_growth=1.25), clock)
 
 
 def waits(start: timedelta = ALONE, live: int = 300, replayed: int = 0, outbox: timedelta = timedelta()) -> Waits:
