@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from schemas.envelope import Headers
 from streams.records import Delivery
 from streams.runs import Run
 
@@ -129,6 +130,11 @@ class Lane:
         self.claiming += 1
         self._claimed_at = now
         return self.waiting.popleft()
+
+
+def low_priority(replay: int) -> Headers:
+    """What a command of this replay carries beside its own headers."""
+    return [(LOW_PRIORITY, str(replay).encode())]
 
 
 def lane_of(queue: str, delivery: Delivery) -> str:

@@ -80,14 +80,17 @@ async def requeue(
     states: Sequence[str] = ("dead",),
     queue: str | None = None,
     due_at: datetime | None = None,
+    headers: Headers | None = None,
 ) -> Command | None:
-    """The next attempt of a run that has ended in one of ``states``; None where it is in none of them (any more)."""
+    """The next attempt of a run that has ended in one of ``states``; None where it is in none of them (any more).
+    ``headers`` go with the command beside its own.
+    """
     keys = {"id": run_id, "caused_at": caused_at, "states": list(states), "queue": queue, "due_at": due_at}
     row = (await connection.execute(REQUEUE, keys)).first()
     if row is None:
         return None
     command = command_of(row)
-    await publish_command(connection, command, row.queue, row.key, due_at, why="requeue")
+    await publish_command(connection, command, row.queue, row.key, due_at, why="requeue", headers=headers)
     return command
 
 
@@ -106,7 +109,14 @@ def command_of(row: Any) -> Command:
 
 
 async def publish_command(
-    connection: AsyncConnection, command: Command, queue: str, key: bytes | None, due_at: datetime | None, *, why: str
+    connection: AsyncConnection,
+    command: Command,
+    queue: str,
+    key: bytes | None,
+    due_at: datetime | None,
+    *,
+    why: str,
+    headers: Headers | None = None,
 ) -> None:
     """The outbox row of a command whose ledger row the caller writes in the same transaction."""
     await put(
@@ -115,7 +125,7 @@ async def publish_command(
             topic=QUEUE_BY_NAME[queue].topic,
             key=key,
             payload=msgspec.json.encode(command),
-            headers=command_headers(command.task),
+            headers=command_headers(command.task, headers or ()),
             occurred_at=due_at or await _now(connection),
             due_at=due_at,
             dedupe_key=f"{why}:{command.id}:{command.attempt}",

@@ -15,8 +15,10 @@ import structlog
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from schemas.envelope import Headers
 from schemas.topics import QUEUE_BY_NAME, QUEUE_BY_TOPIC
 from streams import sweeper_sql as sql
+from streams.lanes import low_priority
 from streams.metrics import Metrics
 from streams.outbox import WAKE, pack_headers
 from streams.settings import Settings
@@ -90,12 +92,17 @@ class Sweeper:
         return (await connection.execute(statement, parameters)).all()
 
 
+def _headers(row: Any) -> Headers:
+    """A replay's command stays behind live work."""
+    return command_headers(row.task, low_priority(row.replay) if row.replay is not None else ())
+
+
 def _copies(rows: Sequence[Any]) -> dict[str, list[Any]]:
     """One outbox row for each run, as columns."""
     return {
         "topics": [QUEUE_BY_NAME[row.queue].topic for row in rows],
         "keys": [row.key for row in rows],
-        "headers": [pack_headers(command_headers(row.task)) for row in rows],
+        "headers": [pack_headers(_headers(row)) for row in rows],
         "payloads": [msgspec.json.encode(command_of(row)) for row in rows],
         "dedupe_keys": [f"live:{row.id}:{row.attempt}" for row in rows],
     }

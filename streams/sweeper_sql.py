@@ -19,10 +19,16 @@ QUEUES = text("""
 COPIES = ("retry", "live", "key", "submit", "requeue", "unknown")
 """What the dedupe key of a command on the outbox begins with: why it is there. Id and attempt follow."""
 
+
+def copy_keys(run: str) -> str:
+    """The dedupe keys that copies of this attempt may have; ``run`` is what the statement calls its row."""
+    return ", ".join(f"'{why}:' || {run}.id || ':' || {run}.attempt" for why in COPIES)
+
+
 # Whether an outbox row of this very attempt waits, whoever has put it there; looked up in the unique index.
 WAITING_COPY = f"""
     EXISTS (SELECT FROM tailrace.outbox
-             WHERE dedupe_key IN ({", ".join(f"'{why}:' || run.id || ':' || run.attempt" for why in COPIES)}))
+             WHERE dedupe_key IN ({copy_keys("run")}))
 """
 
 # How long a run is left alone that has been put on its queue before: twice as long each time, up to a day. 2^20 keeps
@@ -44,7 +50,8 @@ RELAY_IS_BEHIND = text("""
 
 # The commands of what is marked.
 COMMAND = """
-    run.id, run.caused_at, run.task, run.queue, run.state, run.args, run.attempt, run.generation, run.cause, run.key
+    run.id, run.caused_at, run.task, run.queue, run.state, run.args, run.attempt, run.generation, run.cause, run.key,
+    run.replay
 """
 
 # Runs that a lost worker has left, at once; again only where the copy did not come through.

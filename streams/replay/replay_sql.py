@@ -2,15 +2,18 @@
 
 from sqlalchemy import text
 
-# Of these commands, by their place in the list: those that the ledger does not know as done, with their state or null.
+from streams.sweeper_sql import copy_keys
+
+# Of these commands, by their place in the list: those that the ledger does not know as done, with their state or null;
+# and, done or not, those that this replay has submitted itself.
 # Their time bounds what is read of the ledger, whichever way it is read.
 NOT_DONE = text("""
-    SELECT CAST(want.place AS int) - 1 AS place, run.state
+    SELECT CAST(want.place AS int) - 1 AS place, run.state, run.replay = CAST(:replay AS int) AS is_own
       FROM unnest(CAST(:ids AS uuid[]), CAST(:caused_at AS timestamptz[]))
            WITH ORDINALITY AS want (id, caused_at, place)
       LEFT JOIN tailrace.task_runs AS run
         ON run.caused_at = want.caused_at AND run.id = want.id AND run.caused_at BETWEEN :first AND :last
-     WHERE run.state IS NULL OR run.state NOT IN ('done', 'skipped')
+     WHERE run.state IS NULL OR run.state NOT IN ('done', 'skipped') OR run.replay = CAST(:replay AS int)
 """)
 
 # Commands of one replay that wait on their queues from now on. Sorted, so that two submitters never deadlock.
@@ -107,17 +110,16 @@ CHANGE = text("""
 """)
 
 # Its runs that have not started do not, and their commands are forgotten. One on its way finds itself cancelled.
-CANCEL_RUNS = text("""
+CANCEL_RUNS = text(f"""
     WITH cancelled AS (
         UPDATE tailrace.task_runs SET state = 'cancelled', finished_at = clock_timestamp(), scheduled_for = NULL
          WHERE replay = :id AND state IN ('queued', 'parked')
         RETURNING id, attempt
     ), forgotten AS (
         DELETE FROM tailrace.outbox AS outbox USING cancelled
-         WHERE outbox.dedupe_key IN ('submit:' || cancelled.id || ':' || cancelled.attempt,
-                                     'retry:' || cancelled.id || ':' || cancelled.attempt))
+         WHERE outbox.dedupe_key IN ({copy_keys("cancelled")}))
     SELECT count(*) FROM cancelled
-""")
+""")  # noqa: S608 - of constants
 
 # What live work waits: of the runs that ended lately, those that no replay has ordered, and from publishing to start
 # the time that all but one in twenty have kept; those of replays; and the oldest row that the outbox should have sent.

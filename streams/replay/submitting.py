@@ -7,9 +7,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.commands import Command
-from schemas.envelope import Headers
 from schemas.topics import QUEUE_BY_NAME
-from streams.lanes import LOW_PRIORITY
+from streams.lanes import low_priority
 from streams.outbox import WAKE, pack_headers
 from streams.replay import replay_sql as sql
 from streams.replay.fates import Order
@@ -27,10 +26,18 @@ async def submit_orders(
     submitted = await _insert(connection, replay, list({order.id: order for order in orders}.values()), made)
     for order in orders:
         ended = order.fate == "again" and not generation and order.id not in submitted
-        if ended and await requeue(connection, order.id, order.caused_at, states=("dead", "cancelled")):
-            await connection.execute(sql.ADOPT, {"id": order.id, "caused_at": order.caused_at, "replay": replay})
+        if ended and await _requeue(connection, replay, order):
             submitted.add(order.id)
     return submitted
+
+
+async def _requeue(connection: AsyncConnection, replay: int, order: Order) -> bool:
+    """Whether the run is this replay's now, as its next attempt."""
+    low, ended = low_priority(replay), ("dead", "cancelled")
+    if await requeue(connection, order.id, order.caused_at, states=ended, headers=low) is None:
+        return False
+    await connection.execute(sql.ADOPT, {"id": order.id, "caused_at": order.caused_at, "replay": replay})
+    return True
 
 
 async def _insert(
@@ -63,11 +70,7 @@ def _copies(replay: int, orders: Sequence[Order], made: dict[uuid.UUID, Command]
     return {
         "topics": [QUEUE_BY_NAME[order.task.queue].topic for order in orders],
         "keys": [order.record.key for order in orders],
-        "headers": [pack_headers(_headers(replay, command)) for command in commands],
+        "headers": [pack_headers(command_headers(command.task, low_priority(replay))) for command in commands],
         "payloads": [msgspec.json.encode(command) for command in commands],
         "dedupe_keys": [f"submit:{command.id}:{command.attempt}" for command in commands],
     }
-
-
-def _headers(replay: int, command: Command) -> Headers:
-    return command_headers(command.task, [(LOW_PRIORITY, str(replay).encode())])

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.commands import Command
@@ -68,6 +69,17 @@ async def test_the_copy_is_the_command_on_its_own_queue_with_its_key(engine: Asy
     assert msgspec.json.decode(copy.payload, type=Command) == wanted
     assert (copy.topic, copy.key) == ("queue.emails", b"the key")
     assert ["tailrace-task", "greet_user"] in copy.headers
+
+
+async def test_the_copy_of_a_replays_run_stays_behind_live_work(engine: AsyncEngine, sweeper: Sweeper) -> None:
+    await claimed(engine, OVER, command(7))
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE tailrace.task_runs SET replay = 3"))
+
+    await sweeper.sweep()
+
+    (copy,) = await copies(engine)
+    assert ["tailrace-replay", "3"] in copy.headers
 
 
 async def test_only_what_nobody_will_start_is_swept(engine: AsyncEngine, sweeper: Sweeper) -> None:
