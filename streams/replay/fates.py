@@ -178,7 +178,13 @@ class Judge:
             return
         times = [order.caused_at for order in orders]
         keys = {"ids": [order.id for order in orders], "caused_at": times, "first": min(times), "last": max(times)}
-        states = {row.place: row.state for row in await connection.execute(sql.NOT_DONE, keys)}
+        found = await connection.execute(sql.NOT_DONE, {**keys, "replay": self._selection.replay})
+        rows = {row.place: row for row in found}
         known: dict[str | None, Fate] = {None: "missing", "dead": self._dead, "cancelled": self._dead}
         for place, order in enumerate(orders):
-            order.fate = known.get(states[place], "under_way") if place in states else self._done
+            row = rows.get(place)
+            if row is None:
+                order.fate = self._done
+            else:
+                # What this replay has submitted before, perhaps by a reader that was killed, is a repeat of the event.
+                order.fate = "repeated" if row.is_own else known.get(row.state, "under_way")

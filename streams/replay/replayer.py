@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -89,7 +90,8 @@ class Replayer:
         """All of it; what a shadow has found."""
         if replay.takeovers > MOST_TAKEOVERS:
             raise WrongReplay(f"{replay.takeovers} workers were lost while they read it, and none got any further")
-        selection = understand(replay.request, self._tasks, replay.since, replay.until)
+        understood = understand(replay.request, self._tasks, replay.since, replay.until)
+        selection = replace(understood, replay=replay.id)
         if replay.request.mode == "shadow":
             return await Rehearsal(self._engine, self._settings, replay, selection, self._monotonic).run()
         await Feeding(self._engine, self._settings, replay, selection, self._metrics, self._monotonic).run()

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -58,7 +58,9 @@ Bound = datetime | Offsets | None
 
 @dataclass(frozen=True)
 class Selection:
-    """A request whose names are all known. ``since`` and ``until`` are about the time of the record."""
+    """A request whose names are all known. ``since`` and ``until`` are about the time of the record. ``replay``: the
+    number of the replay that reads it, whose own runs are not taken for others'; none while it is planned.
+    """
 
     request: Request
     event_type: str
@@ -67,6 +69,7 @@ class Selection:
     keys: frozenset[bytes]
     since: datetime | None
     until: datetime | None
+    replay: int | None = field(default=None, kw_only=True)
 
     def wants_record(self, record: ConsumerRecord) -> bool:
         """Whether it is meant, by what can be seen without decoding it."""

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from streams.replay.fates import Counts
 from streams.replay.planning import Plan
+from streams.replay.request import Request
 from streams.replay.store import Facts
 from streams.replay.stretches import Gap, Stretch
 
@@ -104,6 +105,8 @@ def status_lines(replay: Facts, now: datetime) -> Iterable[str]:
     yield f"read: {_progress(replay)}; {counts.events:,} events were meant"
     for task, fates in sorted(counts.tasks.items()):
         yield f"{task}: " + ", ".join(f"{count:,} {fate.replace('_', ' ')}" for fate, count in sorted(fates.items()))
+    if withheld := counts.total("mail"):
+        yield f"{withheld:,} commands would have sent mail: {_why_withheld(replay['request'])}"
     runs = ", ".join(f"{count:,} {state}" for state, count in sorted(replay["runs"].items()))
     yield f"its runs: {runs or 'none'}"
     yield from _report_lines(replay["report"])
@@ -112,6 +115,13 @@ def status_lines(replay: Facts, now: datetime) -> Iterable[str]:
         yield f"note: {replay['note']}"
     for entry in replay["audit"]:
         yield f"{entry['at']} {entry['what']} by {entry['who']}"
+
+
+def _why_withheld(request: Mapping[str, Any]) -> str:
+    if not request.get("send_mail"):
+        return "they are withheld, and a replay with --send-mail sends them"
+    cap = msgspec.convert(request, Request).mail_cap
+    return f"they are beyond the cap of {cap:,}, and the next replay with --send-mail sends as many again"
 
 
 def _report_lines(report: Mapping[str, Any] | None) -> Iterable[str]:

@@ -21,7 +21,7 @@ async def start_replay(
     plan = await plan_replay(settings, engine, tasks, request, now)
     if plan.mails.count > request.mail_cap:
         raise WrongReplay(
-            f"{plan.mails.count:,} mails would go out and the cap is {request.mail_cap:,}: look at the plan, "
+            f"up to {plan.mails.count:,} mails would go out and the cap is {request.mail_cap:,}: look at the plan, "
             "then choose fewer events or a higher --mail-cap"
         )
     async with engine.begin() as connection:

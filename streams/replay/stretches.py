@@ -84,9 +84,8 @@ def _begin(request: Request, start: Bound, partition: int, span: Span, by_time: 
     if wanted is None:
         return span.begin, Gap(partition, 0, span.begin) if span.begin else None
     if wanted > span.end:
-        raise WrongReplay(
-            f"--from offset {wanted}: partition {partition} of {request.topic} holds {span.begin} to {span.end - 1}"
-        )
+        holds = f"holds {span.begin} to {span.end - 1}" if span.begin < span.end else f"is empty, up to {span.end}"
+        raise WrongReplay(f"--from offset {wanted}: partition {partition} of {request.topic} {holds}")
     return max(wanted, span.begin), Gap(partition, wanted, span.begin) if wanted < span.begin else None
 
 

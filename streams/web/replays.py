@@ -96,7 +96,9 @@ async def _body(request: web.Request, kind: type[Any]) -> Any:
     except msgspec.MsgspecError as error:
         example = {"topic": "user.created", "from": "24h"}
         shown = example if kind is Request else {"replay": example, "execute": True}
-        raise web.HTTPBadRequest(text=f"{error}; send e.g. {msgspec.json.encode(shown).decode()}") from error
+        fields = ", ".join(field.encode_name for field in msgspec.structs.fields(Request))
+        said = f"{error}; a replay's fields are {fields}; send e.g. {msgspec.json.encode(shown).decode()}"
+        raise web.HTTPBadRequest(text=said) from error
 
 
 def _number(request: web.Request) -> int:
