@@ -19,10 +19,25 @@ from streams.settings import Settings
 from tests.environments import environment_on
 
 TEMPLATE = "migrated"
+FULL_LIMIT = 1800
+"""Seconds that a test of full size may take."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run the faults at their full size: minutes each")
+    parser.addoption("--full", action="store_true", help="run faults and replays at their full size: minutes each")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that has a full size may take minutes in it."""
+    for item in items if config.getoption("--full") else ():
+        if "full" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(FULL_LIMIT))
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether tests that have a full size come in it."""
+    return bool(pytestconfig.getoption("--full"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

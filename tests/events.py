@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,6 +14,7 @@ from schemas.events import Fact, PostUploaded, UserCreated
 from schemas.facts import event_type_of
 from schemas.topics import TOPIC_BY_NAME
 from streams.kafka_client import client_options, full_name
+from streams.partition_spans import admin_client, partition_spans, reading_client
 from streams.settings import Settings
 
 EMIT = text("SELECT tailrace.emit(:type, :key, CAST(:data AS jsonb))")
@@ -64,12 +65,10 @@ async def records_of(settings: Settings, topic: str) -> list[ConsumerRecord]:
 
 async def delete_records(settings: Settings, topic: str, *, up_to: int = -1) -> None:
     """Delete what lies below this offset of each partition, as retention does; by default all that lies there now."""
-    name, records = full_name(settings.kafka, topic), await records_of(settings, topic)
-    admin = AIOKafkaAdminClient(**client_options(settings.kafka))
-    await admin.start()
-    held = {record.partition for record in records}
-    await admin.delete_records({TopicPartition(name, number): RecordsToDelete(up_to) for number in held})
-    await admin.close()
+    async with admin_client(settings.kafka) as admin, reading_client(settings.kafka) as consumer:
+        spans = await partition_spans(admin, consumer, [full_name(settings.kafka, topic)])
+        held = [place for place, span in spans.items() if span.begin < span.end]
+        await admin.delete_records({place: RecordsToDelete(up_to) for place in held})
 
 
 async def runs(engine: AsyncEngine) -> Sequence[Any]:

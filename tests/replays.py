@@ -1,7 +1,9 @@
 """A task with a fault that can be mended, what it leaves behind, and replays of its events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +13,14 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from schemas.commands import Command, command_id
+from schemas.envelope import DEFAULT_SOURCE, Identity
 from schemas.events import Fact, Id, UserCreated
 from streams.kafka_client import client_options
 from streams.metrics import Metrics
 from streams.publisher import AsyncPublisher
 from streams.replay import store
+from streams.replay.fates import SUBMITTED
 from streams.replay.planning import Plan, plan_replay
 from streams.replay.replayer import Replayer
 from streams.replay.request import Request
@@ -83,6 +88,11 @@ def faulty(args: Profile) -> str:
     return args.username if args.username.startswith("odd") else right(args)
 
 
+def faulty_from(first: int) -> Callable[[Profile], str]:
+    """As ``faulty``, for users from this number on: what came before them was right."""
+    return lambda args: faulty(args) if int(args.user_id) >= first else right(args)
+
+
 async def left_behind(engine: AsyncEngine, root: Path) -> tuple[list[tuple[str, str]], dict[str, bytes]]:
     """Every row and every file of the tasks."""
     async with engine.connect() as connection:
@@ -95,6 +105,13 @@ async def publish(settings: Settings, facts: Sequence[Fact]) -> None:
     options, prefix = client_options(settings.kafka), settings.kafka.topic_prefix
     async with AsyncPublisher(**options, topic_prefix=prefix) as publisher:
         await publisher.publish(*facts)
+
+
+def caused(user: UserCreated, task: str) -> Command:
+    """The command as the router makes it of the fact."""
+    identity = Identity(DEFAULT_SOURCE, "user.created", user.natural_id)
+    args = {"user_id": user.user_id, "username": user.username}
+    return Command(id=command_id(identity, task), task=task, args=args, caused_at=user.created_at, cause=identity)
 
 
 async def plan(settings: Settings, engine: AsyncEngine, tasks: Sequence[Task], **asked: Any) -> Plan:
@@ -128,6 +145,24 @@ async def ended(engine: AsyncEngine, number: int, within: float = 60) -> Facts:
     return found
 
 
+async def read_through(engine: AsyncEngine, number: int, within: float = 60) -> Facts:
+    """The replay, when it has been read to its end; its runs may still be open."""
+
+    async def look() -> Facts | None:
+        found = await shown(engine, number)
+        return found if found["state"] == "done" else None
+
+    found = await eventually(look, within=within, what=f"replay {number} has been read")
+    assert found is not None
+    return found
+
+
+def passed(replay: Facts) -> int:
+    """Commands that are counted as submitted."""
+    of_tasks = replay["counts"].get("tasks", {}).values()
+    return sum(fates.get(fate, 0) for fates in of_tasks for fate in SUBMITTED)
+
+
 async def all_done(engine: AsyncEngine, count: int) -> bool:
     """Whether so many runs have ended well."""
     found = await states(engine)
@@ -147,3 +182,16 @@ async def reading(settings: Settings, engine: AsyncEngine, tasks: Sequence[Task]
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def reader_process(environment: Mapping[str, str], *arguments: str) -> AsyncIterator[None]:
+    """A process that reads replays, killed at the end."""
+    argv = (sys.executable, "-m", "tests.replay_process", *arguments)
+    process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **environment})
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

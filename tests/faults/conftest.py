@@ -28,12 +28,6 @@ def per_test_or_file(fixture_name: str, config: pytest.Config) -> Literal["funct
     return "function" if config.getoption("--full") else "module"
 
 
-@pytest.fixture(scope="session")
-def full(pytestconfig: pytest.Config) -> bool:
-    """Whether the faults come in their full size."""
-    return bool(pytestconfig.getoption("--full"))
-
-
 @pytest.fixture
 def rng() -> random.Random:
     """Chance that is the same in each run."""

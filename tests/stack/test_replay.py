@@ -1,12 +1,14 @@
 """Events are processed again from their topics, on real Kafka and PostgreSQL."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.events import UserCreated
 from streams.settings import Settings
 from streams.topics import create_topics
 from tests.events import runs, user_created
@@ -15,15 +17,15 @@ from tests.greeting import greet_user, make_effects_table
 from tests.replays import (
     all_done,
     ended,
-    faulty,
+    faulty_from,
     keeping_profiles,
     left_behind,
     make_profiles,
     plan,
     publish,
+    read_through,
     reading,
     right,
-    shown,
     start,
 )
 from tests.waiting import eventually
@@ -38,8 +40,14 @@ async def ground(settings: Settings, engine: AsyncEngine) -> None:
     await make_profiles(engine)
 
 
-def users(count: int) -> list[Any]:
-    return [user_created(number, username=f"{'odd' if number % 2 else 'even'}{number}") for number in range(count)]
+def users(count: int, of_now: int = 0) -> list[UserCreated]:
+    """Of every second the name is odd. All have signed up hours ago, but for the last ones."""
+    now = datetime.now(UTC)
+    times = [now - timedelta(hours=3)] * (count - of_now) + [now] * of_now
+    return [
+        user_created(number, username=f"{'odd' if number % 2 else 'even'}{number}", created_at=at)
+        for number, at in enumerate(times)
+    ]
 
 
 async def ledger(engine: AsyncEngine) -> list[Any]:
@@ -47,9 +55,9 @@ async def ledger(engine: AsyncEngine) -> list[Any]:
 
 
 @pytest.fixture
-def count(pytestconfig: pytest.Config) -> int:
+def count(full: bool) -> int:
     """Events of a test."""
-    return FULL if pytestconfig.getoption("--full") else SHORT
+    return FULL if full else SHORT
 
 
 async def test_what_is_done_is_not_done_again_and_no_row_changes(
@@ -73,18 +81,23 @@ async def test_what_is_done_is_not_done_again_and_no_row_changes(
 async def test_a_redo_with_the_mended_task_leaves_what_a_run_without_the_fault_would_have_left(
     settings: Settings, engine: AsyncEngine, count: int
 ) -> None:
-    broken, mended = [keeping_profiles(faulty)], [keeping_profiles(right)]
-    await publish(settings, users(count))
+    of_now = count // 8
+    facts = users(count, of_now)
+    broken, mended = [keeping_profiles(faulty_from(count - of_now))], [keeping_profiles(right)]
+    await publish(settings, facts)
     async with running_worker(settings, broken):
         await eventually(lambda: all_done(engine, count), within=300)
+    wrong, _ = await left_behind(engine, settings.media.root)
 
     async with running_worker(settings, mended):
         number = await start(settings, engine, mended, mode="redo", start="1h", where="username >= 'odd'")
         replay = await ended(engine, number, within=300)
 
     rows, files = await left_behind(engine, settings.media.root)
-    wanted = {str(user.user_id): user.username.upper() for user in users(count) if not str(user.user_id).endswith("9")}
-    assert replay["runs"] == {"done": count // 2 - count // 10, "skipped": count // 10}
+    wanted = {str(user.user_id): user.username.upper() for user in facts if not str(user.user_id).endswith("9")}
+    assert sum(name != wanted[user] for user, name in wrong) == count // 20, "of 10,000 exactly 500"
+    assert replay["counts"]["events"] == of_now // 2
+    assert replay["runs"] == {"done": count // 20, "skipped": of_now // 10}
     assert dict(rows) == wanted
     assert files == {f"{user}.txt": name.encode() for user, name in wanted.items()}
     assert {run.generation for run in await runs(engine) if run.replay == number} == {number}
@@ -106,7 +119,7 @@ async def test_what_was_never_done_is_done_once_by_a_redo_and_dead_runs_only_whe
     included = await plan(settings, engine, tasks, dead=True)
     async with reading(settings, engine, tasks):
         number = await start(settings, engine, tasks, mode="redo")
-        await eventually(lambda: _is_done(engine, number))
+        await read_through(engine, number)
     again = await plan(settings, engine, tasks)
 
     assert left.counts.tasks == {"greet_user": {"done": 1, "dead": 1, "missing": 1}}
@@ -114,7 +127,3 @@ async def test_what_was_never_done_is_done_once_by_a_redo_and_dead_runs_only_whe
     submitted = {run.args["user_id"]: run.generation for run in await runs(engine) if run.replay == number}
     assert submitted == {2: number, 7: number, 8: 0}
     assert again.counts.tasks == {"greet_user": {"done": 1, "dead": 1, "under_way": 1}}
-
-
-async def _is_done(engine: AsyncEngine, number: int) -> bool:
-    return bool((await shown(engine, number))["state"] == "done")

@@ -1,21 +1,24 @@
 """``tailrace replay`` as an operator types it."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents import TASKS
 from schemas.events import PostUploaded
+from streams.cli import cli
 from streams.replay.request import WrongReplay
 from streams.replay.shown import plan_lines
 from streams.settings import Settings
 from streams.topics import create_topics
-from tests.events import delete_records, post_uploaded, runs, user_created
+from tests.events import post_uploaded, runs, user_created
 from tests.letters import rows
 from tests.operations import add_user, say
-from tests.replays import ended, plan, publish, reading, start
+from tests.replays import plan, publish, start
 from tests.waiting import eventually
 from tests.workers import running_worker
 
@@ -57,45 +60,36 @@ async def _all_ended(engine: AsyncEngine, count: int) -> bool:
     return [row.state for row in await runs(engine)] == ["skipped"] * count
 
 
-async def test_wrong_names_end_with_the_right_ones_and_nothing_starts(
-    settings: Settings, environment: Environment, engine: AsyncEngine
+WRONG = (
+    (("user.crated",), "(did you mean user.created?); there are user.created, post.uploaded,"),
+    (("user.created", "--task", "send_welcome_mail"), "(did you mean send_welcome_email?); there are send_welcome"),
+    (("user.created", "--where", "usrname == 'ada'"), "(did you mean username?); its fields are user_id, email,"),
+    (("user.created", "--type", "user.creation"), "(did you mean user.created?); there are user.created,"),
+    (("user.created", "--from", "yesterday"), "--from 'yesterday' is no time; write an instant such as 2026-03-04T12"),
+    (("user.created", "--from", "1h", "--to", "2h"), "is not earlier than --to"),
+    (("user.created", "--partition", "9"), "user.created has no partition 9; it has 0, 1, 2, 3"),
+    (("user.created", "--from", "offset:5"), "--from offset 5: partition 0 of user.created is empty, up to 0"),
+    (("user.created", "--mode", "redo", "--table", "users"), "--table goes with --mode shadow"),
+    (("user.created", "--mode", "shadow", "--send-mail"), "a shadow replay never sends mail"),
+)
+"""What an operator asks for, and what the command says to it."""
+
+
+async def test_what_is_wrong_ends_with_the_right_names_and_nothing_starts(
+    environment: Environment, engine: AsyncEngine
 ) -> None:
+    paused = await say(environment, "replay", "pause", "4")
     said = [
-        await say(environment, "replay", "start", "user.crated", "--execute"),
-        await say(environment, "replay", "pause", "4"),
+        await asyncio.to_thread(CliRunner().invoke, cli, ["replay", "start", *asked, "--execute"], env=environment)
+        for asked, _ in WRONG
     ]
 
-    assert [found.code for found in said] == [1] * 2
-    assert "(did you mean user.created?)" in said[0].errors
-    assert "there is no replay 4; `tailrace replay status` lists them" in said[1].errors
-    with pytest.raises(WrongReplay, match=r"user.created has no partition 9; it has 0, 1, 2, 3"):
-        await start(settings, engine, TASKS, partitions=[9])
-    with pytest.raises(WrongReplay, match=r"--from offset 5: partition 0 of user.created holds"):
-        await start(settings, engine, TASKS, start="offset:5")
-    assert await runs(engine) == []
-
-
-async def test_offsets_that_retention_has_taken_are_named(
-    settings: Settings, environment: Environment, engine: AsyncEngine
-) -> None:
-    await publish(settings, [user_created(7)] * 10)
-    await delete_records(settings, "user.created", up_to=4)
-    (partition,) = [gap.partition for gap in (await plan(settings, engine, TASKS, topic="user.created")).gaps]
-
-    whole = plan_lines(await plan(settings, engine, TASKS))
-    part = await plan(settings, engine, TASKS, start=f"offset:{partition}=2", partitions=[partition])
-    late = await plan(settings, engine, TASKS, start=f"offset:{partition}=5", partitions=[partition])
-
-    assert f"GONE: offsets 0 to 3 of user.created partition {partition}, taken by retention" in whole
-    assert [(gap.begin, gap.end) for gap in part.gaps] == [(2, 4)]
-    assert (late.gaps, late.counts.read) == ([], 5)
-
-    number = await start(settings, engine, TASKS, topic="user.created")
-    await delete_records(settings, "user.created", up_to=7)
-    async with reading(settings, engine, TASKS):
-        replay = await ended(engine, number)
-    assert [(gap["begin"], gap["end"]) for gap in replay["gaps"]] == [(0, 4), (4, 7)]
-    assert (replay["state"], replay["counts"]["read"]) == ("done", 3)
+    assert (paused.code, "there is no replay 4; `tailrace replay status` lists them" in paused.errors) == (1, True)
+    assert [found.exit_code for found in said] == [1] * len(WRONG)
+    for found, (_, answer) in zip(said, WRONG, strict=True):
+        assert answer in found.output
+        assert found.output.startswith("tailrace replay start: ")
+    assert (await rows(engine, "replays"), await runs(engine)) == ([], [])
 
 
 async def test_no_mail_goes_out_unless_it_is_asked_for_previewed_and_within_the_cap(

@@ -1,6 +1,7 @@
 """Replays over HTTP: the same as the commands, for programs that have the token."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -76,3 +77,26 @@ async def test_what_cannot_be_done_is_answered_with_what_to_do_and_nothing_start
     assert texts[3] == texts[4] == "there is no replay 7; `tailrace replay status` lists them"
     assert await (await client.get("/api/v1/replays")).json() == {"replays": []}
     assert await runs(engine) == []
+
+
+WRONG: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"tasks": ["send_welcome_mail"]}, "(did you mean send_welcome_email?); there are send_welcome_email"),
+    ({"where": "usrname == 'ada'"}, "no field 'usrname' (did you mean username?); its fields are user_id"),
+    ({"from": "yesterday"}, "--from 'yesterday' is no time; write an instant such as 2026-03-04T12:00:00Z"),
+    ({"from": "1h", "to": "2h"}, "is not earlier than --to"),
+    ({"partitions": [9]}, "user.created has no partition 9; it has 0, 1, 2, 3"),
+    ({"form": "1h"}, "unknown field `form` - at `$.replay`; a replay's fields are topic, mode, from, to, partitions"),
+    ({"send_mail": True, "mail_cap": 2}, "up to 3 mails would go out and the cap is 2"),
+)
+"""What a program asks for, and the answer."""
+
+
+async def test_what_is_wrong_is_answered_with_what_would_be_right_and_nothing_starts(client: Client) -> None:
+    orders = [{"replay": {"topic": "user.created", **asked}, "execute": True} for asked, _ in WRONG]
+
+    answers = [await client.post("/api/v1/replays", json=order, headers=TOKEN) for order in orders]
+
+    assert [answer.status for answer in answers] == [400] * len(WRONG)
+    for answer, (_, wanted) in zip(answers, WRONG, strict=True):
+        assert wanted in (await answer.json())["error"]
+    assert await (await client.get("/api/v1/replays")).json() == {"replays": []}

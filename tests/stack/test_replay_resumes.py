@@ -1,11 +1,6 @@
 """A replay goes on where it was, whatever is killed, and stops when it is told to."""
 
-import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -18,11 +13,24 @@ from streams.replay.request import WrongReplay
 from streams.settings import Settings
 from streams.topics import create_topics
 from tests.events import runs, user_created
-from tests.replays import ended, keeping_profiles, plan, publish, right, shown, start
+from tests.letters import remember, rows
+from tests.replays import (
+    caused,
+    ended,
+    keeping_profiles,
+    passed,
+    plan,
+    publish,
+    read_through,
+    reader_process,
+    reading,
+    right,
+    shown,
+    start,
+)
 from tests.waiting import eventually
-from tests.workers import running_worker
 
-EVENTS = 600
+EVENTS, REPEATED = 600, 10
 TASKS = [keeping_profiles(right)]
 
 
@@ -38,28 +46,11 @@ async def topics(settings: Settings) -> None:
     await create_topics(settings)
 
 
-@asynccontextmanager
-async def reader(environment: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that reads replays, killed at the end."""
-    argv = (sys.executable, "-m", "tests.replay_process")
-    process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **environment})
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-def passed(replay: Mapping[str, Any]) -> int:
-    """Commands that are counted as submitted."""
-    return sum(fates.get("missing", 0) for fates in replay["counts"].get("tasks", {}).values())
-
-
 async def test_a_replay_that_is_killed_three_times_submits_each_command_once_and_ends_with_the_planned_counts(
     settings: Settings, environment: Mapping[str, str], engine: AsyncEngine
 ) -> None:
-    await publish(settings, [user_created(number) for number in range(EVENTS)])
+    facts = [user_created(number) for number in range(EVENTS)]
+    await publish(settings, [*facts, *facts[::REPEATED]])
     counted = await plan(settings, engine, TASKS)
     number = await start(settings, engine, TASKS, rate=200)
 
@@ -68,12 +59,13 @@ async def test_a_replay_that_is_killed_three_times_submits_each_command_once_and
         async def is_so_far(least: int = killed * EVENTS // 8) -> bool:
             return passed(await shown(engine, number)) >= least
 
-        async with reader(environment):
+        async with reader_process(environment):
             await eventually(is_so_far)
         assert (await shown(engine, number))["state"] == "running"
-    async with reader(environment):
-        replay = await eventually(lambda: _is_done(engine, number))
+    async with reader_process(environment):
+        replay = await read_through(engine, number)
 
+    assert counted.counts.tasks == {"keep_profile": {"missing": EVENTS, "repeated": EVENTS // REPEATED}}
     assert msgspec.convert(replay["counts"], type(counted.counts)) == counted.counts
     assert replay["runs"] == {"queued": EVENTS}
     async with engine.connect() as connection:
@@ -81,11 +73,6 @@ async def test_a_replay_that_is_killed_three_times_submits_each_command_once_and
     ordered = [msgspec.json.decode(payload, type=Command).id for payload in payloads]
     assert len(ordered) == len(set(ordered)) == EVENTS
     assert set(ordered) == {run.id for run in await runs(engine)}
-
-
-async def _is_done(engine: AsyncEngine, number: int) -> dict[str, Any] | None:
-    replay = await shown(engine, number)
-    return replay if replay["state"] == "done" else None
 
 
 async def test_a_paused_replay_reads_no_further_and_goes_on_when_it_is_resumed(
@@ -100,13 +87,13 @@ async def test_a_paused_replay_reads_no_further_and_goes_on_when_it_is_resumed(
     async def has_begun() -> bool:
         return passed(await shown(engine, number)) > 0
 
-    async with reader(environment):
+    async with reader_process(environment):
         await eventually(has_begun)
         await store.change(engine, number, "pause", "ada")
         await eventually(is_left)
         paused = await shown(engine, number)
         await store.change(engine, number, "resume", "grace")
-        replay = await eventually(lambda: _is_done(engine, number))
+        replay = await read_through(engine, number)
 
     assert 0 < passed(paused) < 60
     assert passed(replay) == len(await runs(engine)) == 60
@@ -118,13 +105,24 @@ async def test_a_paused_replay_reads_no_further_and_goes_on_when_it_is_resumed(
 
 
 async def test_a_cancelled_replay_takes_its_waiting_runs_back(settings: Settings, engine: AsyncEngine) -> None:
-    await publish(settings, [user_created(number) for number in range(5)])
-    async with running_worker(settings, []) as parts:
-        number = await start(settings, engine, TASKS)
-        await store.change(engine, number, "pause", "ada")
-        cancelled = await store.change(engine, number, "cancel", "ada")
-        with pytest.raises(WrongReplay, match=f"replay {number} is cancelled; to resume it, it must be paused or"):
-            await store.change(engine, number, "resume", "ada")
+    facts = [user_created(number) for number in range(8)]
+    await publish(settings, facts)
+    for fact in facts[:4]:
+        await remember(engine, caused(fact, "keep_profile"), state="dead")
+    narrow = settings.model_copy(update={"replay": settings.replay.model_copy(update={"window": 6})})
+    number = await start(settings, engine, TASKS, dead=True)
 
-    assert (parts.tasks, cancelled) == ([], 0)
-    assert (await ended(engine, number))["state"] == "cancelled"
+    async def has_filled_its_window() -> bool:
+        return passed(await shown(engine, number)) == 6
+
+    async with reading(narrow, engine, TASKS):
+        await eventually(has_filled_its_window)
+        submitted = {row.dedupe_key.partition(":")[0]: row.headers[-1] for row in await rows(engine, "outbox")}
+        cancelled = await store.change(engine, number, "cancel", "ada")
+    with pytest.raises(WrongReplay, match=f"replay {number} is cancelled; to resume it, it must be paused or"):
+        await store.change(engine, number, "resume", "ada")
+
+    replay = await ended(engine, number)
+    assert submitted == {name: ["tailrace-replay", str(number)] for name in ("submit", "requeue")}
+    assert (cancelled, replay["state"], replay["runs"]) == (6, "cancelled", {"cancelled": 6})
+    assert await rows(engine, "outbox") == []

@@ -32,32 +32,37 @@ from tests.replays import (
 from tests.waiting import eventually
 from tests.workers import running_worker
 
-EVENTS = 60
-WRONG = EVENTS // 2 - EVENTS // 10
-"""Every second is wrong, but for those with nothing to keep."""
+SHORT, FULL = 60, 1250
+
+
+@pytest.fixture
+def count(full: bool) -> int:
+    """Events of a test."""
+    return FULL if full else SHORT
 
 
 @pytest.fixture(autouse=True)
-async def ground(settings: Settings, engine: AsyncEngine) -> None:
+async def ground(settings: Settings, engine: AsyncEngine, count: int) -> None:
     await create_topics(settings)
     await make_profiles(engine)
-    await publish(settings, [user_created(n, username=f"{'odd' if n % 2 else 'even'}{n}") for n in range(EVENTS)])
+    await publish(settings, [user_created(n, username=f"{'odd' if n % 2 else 'even'}{n}") for n in range(count)])
 
 
 async def test_a_shadow_reports_exactly_what_is_wrong_and_leaves_everything_as_it_is(
-    settings: Settings, engine: AsyncEngine
+    settings: Settings, engine: AsyncEngine, count: int
 ) -> None:
+    wrong = count // 2 - count // 10  # every second, but for those with nothing to keep: 500 in the full size
     async with running_worker(settings, [keeping_profiles(faulty)]):
-        await eventually(lambda: all_done(engine, EVENTS))
+        await eventually(lambda: all_done(engine, count), within=120)
     before = sorted(map(tuple, await runs(engine))), await left_behind(engine, settings.media.root)
     mended = [keeping_profiles(right)]
 
     async with reading(settings, engine, mended):
         number = await start(settings, engine, mended, mode="shadow", tables=["profiles"])
-        report = (await ended(engine, number))["report"]
+        report = (await ended(engine, number, within=600))["report"]
 
-    assert report["runs"] == {"done": EVENTS - EVENTS // 10, "skipped": EVENTS // 10}
-    assert (report["outcomes"], list(report["rows"].values()), report["files"]) == (WRONG, [WRONG], WRONG)
+    assert report["runs"] == {"done": count - count // 10, "skipped": count // 10}
+    assert (report["outcomes"], list(report["rows"].values()), report["files"]) == (wrong, [wrong], wrong)
     examples = [example for example in report["examples"] if example["what"] == "row"]
     assert all(row["live"]["name"].upper() == row["shadow"]["name"] != row["live"]["name"] for row in examples)
     assert (sorted(map(tuple, await runs(engine))), await left_behind(engine, settings.media.root)) == before
