@@ -130,7 +130,8 @@ class Feeding:
             async with autocommit(self._engine) as connection:
                 self._open_runs = await store.count_open(connection, self._replay)
                 if self._throttle.is_due:
-                    self._throttle.note(await store.live_waits(connection), self._open_runs)
+                    waits = await store.live_waits(connection, self._throttle.span)
+                    self._throttle.note(waits, self._open_runs)
             if self._throttle.window:
                 return self._throttle.window
             await self._wait()

@@ -131,5 +131,5 @@ LIVE_WAITS = text("""
       FROM (SELECT replay, CASE WHEN replay IS NULL AND started_at > enqueued_at
                                 THEN extract(epoch FROM started_at - enqueued_at) END AS wait
               FROM tailrace.task_runs
-             WHERE finished_at > clock_timestamp() - interval '3 seconds') AS ended
+             WHERE finished_at > clock_timestamp() - CAST(:span AS interval)) AS ended
 """)

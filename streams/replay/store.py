@@ -154,9 +154,9 @@ async def count_open(connection: AsyncConnection, replay: Replay) -> int:
     return int((await connection.execute(sql.OPEN, {"id": replay.id})).scalar_one())
 
 
-async def live_waits(connection: AsyncConnection) -> Waits:
-    """How live work has fared in the last seconds."""
-    row = (await connection.execute(sql.LIVE_WAITS)).one()
+async def live_waits(connection: AsyncConnection, span: timedelta) -> Waits:
+    """How live work has fared for so long."""
+    row = (await connection.execute(sql.LIVE_WAITS, {"span": span})).one()
     start, outbox = (timedelta(seconds=float(found or 0)) for found in (row.start, row.outbox))
     return Waits(row.live, start, row.replayed, outbox)
 

@@ -12,6 +12,14 @@ from streams.setting_groups import Replay
 
 LOOK_EVERY = 1.0
 
+SPAN = timedelta(seconds=3)
+"""Over so long a look measures: a few hundred runs, where there are many."""
+FIRST_SPAN = timedelta(seconds=30)
+"""The first look, before the replay has begun: one of a few seconds is up to a third too high or too low."""
+
+WEIGHT_OF_A_REST = 0.25
+"""In what is known of live work alone, what each rest measures anew."""
+
 REST_EVERY = 60.0
 REST_SHARE = 0.05
 """Resting takes no more of the time than this, however long the replay's open runs take to end."""
@@ -32,7 +40,7 @@ WORST = -3.0
 
 @dataclass(frozen=True)
 class Waits:
-    """Of the last seconds: how many live runs have ended, and from publishing to start the time that all but one in
+    """Of a span of time: how many live runs have ended, and from publishing to start the time that all but one in
     twenty of them have kept; how many runs of replays have ended; and the age of the oldest row that the outbox should
     have sent.
     """
@@ -51,6 +59,8 @@ class Throttle:
     def __init__(self, limits: Replay, monotonic: Callable[[], float]) -> None:
         self._limits = limits
         self._monotonic = monotonic
+        self.span = FIRST_SPAN
+        """How far back the next look is to look."""
         self._look_at = self._rests_since = monotonic()
         self._is_resting = True
         self._rest_at = 0.0
@@ -76,7 +86,7 @@ class Throttle:
     def note(self, waits: Waits, open_runs: int) -> None:
         """What a look has found, and how many runs of the replay are open."""
         now = self._monotonic()
-        self._look_at = now + LOOK_EVERY
+        self._look_at, self.span = now + LOOK_EVERY, SPAN
         if self._is_resting:
             if not waits.live or not (open_runs or waits.replayed):
                 self._end_rest(waits, now)
@@ -95,7 +105,7 @@ class Throttle:
             self._alone = waits.start
             self._size = min(self._size, FIRST_BESIDE_LIVE_WORK)
         else:
-            self._alone = (self._alone + waits.start) / 2
+            self._alone += (waits.start - self._alone) * WEIGHT_OF_A_REST
 
     def _adjust(self, waits: Waits) -> None:
         self._size = min(self._limits.window, max(1.0, self._size * self._factor(waits)))
