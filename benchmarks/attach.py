@@ -5,25 +5,21 @@ statement, in microseconds a row, with updates of a counter beside; then so many
 time, for some seconds. The relay is said to be busy, as under load, and nobody reads the outbox.
 """
 
-import argparse
 import asyncio
-import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import asyncpg
-import uvloop
 
+from benchmarks.command import run_benchmark
 from schemas.backend import backend_tables
 from streams.attach.attaching import attach, detach, look, what_to_remove
 from streams.db import engine_for
 from streams.devstack.stack import ANY_PORTS, Stack
-from streams.log import configure_logging
 from streams.migrations.run import migrate
-from streams.setting_groups import Backend, Database, Log
+from streams.setting_groups import Backend, Database
 
 ROUNDS = 3
 POST = """
@@ -121,20 +117,5 @@ def _report(without: list[Found], attached: list[Found]) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--writers", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    configure_logging(Log(level="error"))
-    found = json.dumps(uvloop.run(measure(options.rows, options.writers, options.seconds)), indent=2)
-    sys.stdout.write(found + "\n")
-    if options.out:
-        options.out.write_text(found + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark(__doc__, measure, rows=20_000, writers=32, seconds=8.0)

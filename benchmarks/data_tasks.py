@@ -7,7 +7,6 @@ all wrong, `again` when nothing has changed, and engagement with a thousandth of
 ``transaction_ms``: the longest transaction that wrote, so no row was locked for longer. The database commits durably.
 """
 
-import argparse
 import asyncio
 import json
 import sys
@@ -18,19 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents import TASKS
+from benchmarks.command import run_benchmark
 from benchmarks.data_tasks_rows import Rows, create, fill, settle
 from benchmarks.environments import environment
 from benchmarks.own_postgres import own_postgres
 from run import SetupError
 from streams.db import autocommit, engine_for
-from streams.log import configure_logging
 from streams.run_here import run_here
-from streams.setting_groups import Log
 from streams.settings import Settings
 
 LOCKED = Path(__file__).with_name("data-tasks-requirements.lock")
@@ -131,32 +128,17 @@ async def beside_the_orm(settings: Settings, engine: AsyncEngine) -> dict[str, A
     return {"rows": vars(BESIDE_THE_ORM), "orm_s": orm, "tailrace": ours, "orm_to_tailrace": ratio}
 
 
-async def compare(scales: list[int], orm: bool) -> dict[str, Any]:
-    """All of it, on a server of its own."""
+async def compare(scales: str, no_orm: bool) -> dict[str, Any]:
+    """All of it, on a server of its own. ``scales``: users and posts, with commas between."""
     async with own_postgres() as settings:
         engine = engine_for(settings.database)
         await create(engine)
-        found = {"beside_the_orm": await beside_the_orm(settings, engine)} if orm else {}
-        for scale in scales:
+        found = {} if no_orm else {"beside_the_orm": await beside_the_orm(settings, engine)}
+        for scale in (int(scale) for scale in scales.split(",") if scale):
             found[str(scale)] = await at_scale(settings, engine, Rows(scale, scale, 2 * scale))
         await engine.dispose()
     return found
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scales", default="100000", help="users and posts, with commas between")
-    parser.add_argument("--no-orm", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    configure_logging(Log(level="error"))
-    scales = [int(scale) for scale in options.scales.split(",") if scale]
-    found = json.dumps(uvloop.run(compare(scales, not options.no_orm)), indent=2)
-    sys.stdout.write(found + "\n")
-    if options.out:
-        options.out.write_text(found + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark(__doc__, compare, scales="100000", no_orm=False)

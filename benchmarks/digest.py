@@ -6,9 +6,7 @@ record. Tailrace orders the same digests and one worker sends them, with a row o
 clock runs until the mail server, a process of its own that answers each command after DELAY_MS, has taken the last one.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
@@ -19,18 +17,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import uvloop
 from aiosmtplib import SMTP
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.send_digest import send_digest
+from benchmarks.command import run_benchmark
 from streams.backend_presence import Presence, backend_of, look_at
 from streams.db import autocommit, engine_for
 from streams.devstack.environment import for_programs
 from streams.devstack.processes import Child, Program, free_port
 from streams.devstack.stack import ANY_PORTS, Stack
-from streams.log import configure_logging
 from streams.mail.digest_editions import Edition, Reader, Spread, open_edition
 from streams.mail.digest_mail import digest_mail
 from streams.mail.digest_posts import find_posts
@@ -41,7 +38,6 @@ from streams.mail.message import Composer
 from streams.mail.recipients import find_recipient
 from streams.mail.wording import Wording
 from streams.migrations.run import migrate
-from streams.setting_groups import Log
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -201,19 +197,5 @@ def _own_settings(port: int) -> dict[str, str]:
     }
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mails", type=int, default=1000)
-    parser.add_argument("--delay-ms", type=float, default=0)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    configure_logging(Log(level="error"))
-    found = json.dumps(uvloop.run(measure(options.mails, options.delay_ms)), indent=2)
-    sys.stdout.write(found + "\n")
-    if options.out:
-        options.out.write_text(found + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark(__doc__, measure, mails=1000, delay_ms=0.0)

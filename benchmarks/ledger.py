@@ -6,33 +6,27 @@ sweeps that find 500 lost runs, and sweeps that find none. Milliseconds, medians
 benchmark's own and commits durably.
 """
 
-import argparse
-import json
 import random
 import statistics
-import sys
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
-import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.command import run_benchmark
 from benchmarks.own_postgres import own_postgres
 from schemas.commands import Command
 from schemas.envelope import Identity
 from streams.claims import Claim, Ending, Finished, Order
 from streams.db import autocommit, engine_for
 from streams.ledger import Ledger
-from streams.log import configure_logging
 from streams.metrics import Metrics
-from streams.setting_groups import Log
 from streams.settings import Settings
 from streams.sweeper import Sweeper
 
@@ -176,19 +170,5 @@ async def _compare(engine: AsyncEngine, settings: Settings, history: History, ba
     return {"rows": history.rows, "gigabytes": round(size, 2), "empty": empty, "full": full, "full_to_empty": ratios}
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--batches", type=int, default=40)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    configure_logging(Log(level="error"))
-    found = json.dumps(uvloop.run(compare(options.rows, options.batches)), indent=2)
-    sys.stdout.write(found + "\n")
-    if options.out:
-        options.out.write_text(found + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark(__doc__, compare, rows=2_000_000, batches=40)

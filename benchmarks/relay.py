@@ -6,12 +6,9 @@ consumer in this process has it, first while the relay polls (one each 10 to 30 
 writer's NOTIFY wakes it. The consumer's own way is in these times.
 """
 
-import argparse
 import asyncio
-import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -19,21 +16,19 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvloop
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.command import run_benchmark
 from streams.db import autocommit, engine_for
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.health import Health
 from streams.kafka_client import client_options, full_name
-from streams.log import configure_logging
 from streams.metrics import Metrics
 from streams.migrations.run import migrate
 from streams.outbox import OutboxRow, put
 from streams.relay import IDLE_AFTER, Relay
-from streams.setting_groups import Log
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -167,19 +162,5 @@ async def measure(rows: int, wakes: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--wakes", type=int, default=40)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    configure_logging(Log(level="error"))
-    found = json.dumps(uvloop.run(measure(options.rows, options.wakes)), indent=2)
-    sys.stdout.write(found + "\n")
-    if options.out:
-        options.out.write_text(found + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark(__doc__, measure, rows=100_000, wakes=40)

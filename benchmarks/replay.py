@@ -5,10 +5,7 @@ ledger for each (`--asked` of them); `plan`, which counts; and a replay of what 
 the start of the reader until the replay's row says that it is done. CPU seconds are of this process.
 """
 
-import argparse
 import asyncio
-import json
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -17,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
-import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents import TASKS
+from benchmarks.command import run_benchmark
 from schemas.commands import command_id
 from schemas.envelope import DEFAULT_SOURCE, Identity, identify
 from schemas.events import UserCreated
@@ -29,7 +26,6 @@ from streams.db import autocommit, engine_for
 from streams.decoding import decode_value
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.kafka_client import full_name, producer_for
-from streams.log import configure_logging
 from streams.metrics import Metrics
 from streams.migrations.run import migrate
 from streams.partition_spans import reading_client
@@ -40,7 +36,6 @@ from streams.replay.replayer import Replayer
 from streams.replay.request import Request
 from streams.replay.starting import start_replay
 from streams.replay.stretches import Stretch, find_stretches
-from streams.setting_groups import Log
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -164,19 +159,5 @@ async def measure(count: int, asked: int) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--asked", type=int, default=5_000)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    configure_logging(Log(level="error"))
-    found = json.dumps(uvloop.run(measure(options.events, options.asked)), indent=2)
-    sys.stdout.write(found + "\n")
-    if options.out:
-        options.out.write_text(found + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark(__doc__, measure, events=100_000, asked=5_000)

@@ -7,9 +7,7 @@ work itself is small: posts that the backend does not have. Prints p50 and p99 o
 mean of those alone, and how fast the replays were. So many events should be more than the seconds leave time for.
 """
 
-import argparse
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -19,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import uvloop
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents import TASKS
+from benchmarks.command import run_benchmark
 from benchmarks.replay import events, fill
 from schemas.backend import backend_tables
 from schemas.events import PostUploaded
@@ -32,13 +30,11 @@ from streams.db import autocommit, engine_for
 from streams.devstack.processes import Child, Program, free_port
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.kafka_client import client_options, full_name, producer_for
-from streams.log import configure_logging
 from streams.migrations.run import migrate
 from streams.publisher import AsyncPublisher, record_of
 from streams.replay.request import Request
 from streams.replay.starting import start_replay
 from streams.replay.store import change
-from streams.setting_groups import Log
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -171,20 +167,5 @@ async def _beside(settings: Settings, engine: AsyncEngine, rate: int, seconds: f
     return {**times, "read_per_s": round(replay.read / took), "done_per_s": round(replay.done / took)}
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--rate", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    configure_logging(Log(level="error"))
-    found = json.dumps(uvloop.run(measure(options.events, options.rate, options.seconds)), indent=2)
-    sys.stdout.write(found + "\n")
-    if options.out:
-        options.out.write_text(found + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark(__doc__, measure, events=20_000, rate=100, seconds=20.0)

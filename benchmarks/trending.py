@@ -5,12 +5,9 @@ durable nor exact. Ours is the counter as the worker runs it: every batch stored
 out. Seconds are of this process; broker and database work beside it on the same machine.
 """
 
-import argparse
 import asyncio
-import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
-import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.command import run_benchmark
 from schemas.events import PostUploaded
 from schemas.facts import record_of
 from streams.db import engine_for
@@ -161,18 +158,5 @@ def summary(count: int, pairs: list[tuple[Measured, Measured]]) -> dict[str, obj
     }
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=300_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    found = json.dumps(uvloop.run(measure(options.events, options.runs)), indent=2)
-    sys.stdout.write(found + "\n")
-    if options.out:
-        options.out.write_text(found + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark(__doc__, measure, events=300_000, runs=3)
