@@ -24,6 +24,8 @@ REST_EVERY = 60.0
 REST_SHARE = 0.05
 """Resting takes no more of the time than this, however long the replay's open runs take to end."""
 
+LONGEST_REST = 30.0
+
 REST = 1.0
 """For each second that reading takes, at least so many are left to others."""
 FULL_READING = 40.0
@@ -88,7 +90,8 @@ class Throttle:
         now = self._monotonic()
         self._look_at, self.span = now + LOOK_EVERY, SPAN
         if self._is_resting:
-            if not waits.live or not (open_runs or waits.replayed):
+            is_alone = not (open_runs or waits.replayed)
+            if is_alone or not waits.live or now - self._rests_since >= LONGEST_REST:
                 self._end_rest(waits, now)
         elif waits.live and (self._alone is None or now >= self._rest_at):
             self._is_resting, self._rests_since = True, now
@@ -96,7 +99,7 @@ class Throttle:
             self._adjust(waits)
 
     def _end_rest(self, waits: Waits, now: float) -> None:
-        """The last seconds were live work's alone, or there is none."""
+        """The last seconds were live work's alone, or there is none, or what is open stays so, as in a paused queue."""
         self._is_resting = False
         self._rest_at = now + max(REST_EVERY, (now - self._rests_since) / REST_SHARE)
         if not waits.live:

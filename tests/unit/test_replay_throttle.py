@@ -110,6 +110,20 @@ def test_each_minute_it_rests_until_what_it_has_started_is_over_and_measures_liv
     assert throttle.window > 1
 
 
+def test_runs_that_stay_open_do_not_hold_the_replay_up_for_ever(throttle: Throttle, clock: Clock) -> None:
+    throttle.note(waits(), open_runs=0)
+    feed(throttle, clock, waits(), int(REST_EVERY))
+
+    windows = []
+    for _ in range(40):
+        clock.seconds += 1
+        throttle.note(waits(), open_runs=1)
+        windows.append(throttle.window)
+
+    assert windows[0] == 0
+    assert windows[-1] > 1
+
+
 def test_live_work_that_comes_during_a_replay_is_measured_before_the_replay_goes_on(
     throttle: Throttle, clock: Clock
 ) -> None:
