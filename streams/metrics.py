@@ -12,6 +12,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._deliveries(self.registry)
         self._runs(self.registry)
+        self._replays(self.registry)
         self._outbox(self.registry)
         self._trending_and_http(self.registry)
 
@@ -75,7 +76,13 @@ class Metrics:
             "tailrace_ticks", "Instants of schedules dealt with: run, skipped", ["schedule", "what"], registry=registry
         )
 
+    def _replays(self, registry: CollectorRegistry) -> None:
         self.replayed = Counter("tailrace_replayed", "Records read by replays, by mode", ["mode"], registry=registry)
+        self.replay_window = Gauge(
+            "tailrace_replay_window",
+            "Runs of the replay read here that may be open; 0 while it rests",
+            registry=registry,
+        )
 
     def _outbox(self, registry: CollectorRegistry) -> None:
         self.relayed = Counter("tailrace_relayed", "Outbox rows published", ["topic"], registry=registry)

@@ -54,6 +54,7 @@ class Feeding:
         self._replay = replay
         self._selection = selection
         self._read = metrics.replayed.labels(replay.request.mode)
+        self._window = metrics.replay_window
         self._monotonic = monotonic
         self._throttle = Throttle(settings.replay, monotonic)
         rate = replay.request.rate
@@ -64,6 +65,12 @@ class Feeding:
 
     async def run(self) -> None:
         """To the end of what is to be read. Raises ``LostReplay``, and what broker and database raise."""
+        try:
+            await self._read_all()
+        finally:
+            self._window.set(0)
+
+    async def _read_all(self) -> None:
         async with reading_client(self._settings.kafka) as consumer:
             async with autocommit(self._engine) as connection:
                 judge = Judge(self._selection, await read_months(connection), self._mails_left())
@@ -132,6 +139,7 @@ class Feeding:
                 if self._throttle.is_due:
                     waits = await store.live_waits(connection, self._throttle.span)
                     self._throttle.note(waits, self._open_runs)
+                    self._window.set(self._throttle.window)
             if self._throttle.window:
                 return self._throttle.window
             await self._wait()

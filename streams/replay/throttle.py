@@ -20,6 +20,9 @@ FIRST_SPAN = timedelta(seconds=30)
 WEIGHT_OF_A_REST = 0.25
 """In what is known of live work alone, what each rest measures anew."""
 
+UNSURE = timedelta(milliseconds=2)
+"""Less than this is no growth: the broker's times are whole milliseconds."""
+
 REST_EVERY = 60.0
 REST_SHARE = 0.05
 """Resting takes no more of the time than this, however long the replay's open runs take to end."""
@@ -118,5 +121,5 @@ class Throttle:
             return 0.5
         if not waits.live or self._alone is None:
             return 2.0
-        allowed = self._alone * (self._limits.max_live_growth - 1)
+        allowed = max(self._alone * (self._limits.max_live_growth - 1), UNSURE)
         return 1 + GAIN * max(WORST, 1 - (waits.start - self._alone) / allowed)
