@@ -24,7 +24,7 @@ FULL_LIMIT = 1800
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run faults and replays at their full size: minutes each")
+    parser.addoption("--full", action="store_true", help="run faults, replays and guides at full size: minutes each")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -52,7 +53,8 @@ class ObjectStore:
                 nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
                 raise ValueError(f"{name!r} is no option of this storage; the nearest is {nearest}")
         client = {"connect_timeout": CONNECT, "read_timeout": READ, "timeout": WHOLE}
-        plain = {"allow_http": options.get("endpoint", "").startswith("http://")}
+        endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT", "")
+        plain = {"allow_http": endpoint.startswith("http://")}
         try:
             return cls(
                 from_url(

@@ -17,10 +17,10 @@ from streams.durations import parse_duration
 from streams.settings import FIELDS, Settings
 from streams.task import Task
 from streams.trending.view import WINDOWS
+from tests.guides import ROOT, blocks
 from tests.waiting import eventually
 from tests.workers import running_worker
 
-ROOT = Path(__file__).resolve().parents[2]
 GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOW = "'$(date -u +%FT%TZ)'"
 """What the shell replaces in an example."""
@@ -29,21 +29,16 @@ OWN_COMMANDS = {"test"}
 """Of run.py itself, not of tailrace."""
 
 
-def _blocks(guide: Path, language: str) -> list[str]:
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL)
-    return [block for found, block in fenced if found == language]
-
-
 def _commands(guide: Path) -> list[str]:
     """Each ``tailrace ...`` and ``python3 run.py ...`` that a reader would type or read of, without these words."""
-    blocks = "\n".join(_blocks(guide, "")).replace(NOW, "now")
-    typed = re.findall(r"(?:^|\(|\$\()(?:tailrace|python3 run\.py) ([a-z][^\n#)|]*)", blocks, re.MULTILINE)
+    typed_blocks = "\n".join(blocks(guide)).replace(NOW, "now")
+    typed = re.findall(r"(?:^|\(|\$\()(?:tailrace|python3 run\.py) ([a-z][^\n#)|]*)", typed_blocks, re.MULTILINE)
     named = re.findall(r"`(?:tailrace|python3 run\.py) ([a-z][^`.|]*)`", guide.read_text())
     return typed + named
 
 
-SQL = [(guide.name, block) for guide in GUIDES for block in _blocks(guide, "sql")]
-PYTHON = [(guide.name, block) for guide in GUIDES for block in _blocks(guide, "python")]
+SQL = [(guide.name, block) for guide in GUIDES for block in blocks(guide, "sql")]
+PYTHON = [(guide.name, block) for guide in GUIDES for block in blocks(guide, "python")]
 COMMANDS = sorted({(guide.name, command.strip()) for guide in GUIDES for command in _commands(guide)})
 
 
@@ -59,7 +54,7 @@ async def test_an_example_in_sql_runs(guide: str, script: str, database_url: str
 @pytest.mark.parametrize("guide", ["README.md", "docs/events.md"])
 async def test_what_an_example_says_is_an_event_of_its_schema(guide: str, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
-    example = next(block for block in _blocks(ROOT / guide, "sql") if "tailrace.emit" in block)
+    example = next(block for block in blocks(ROOT / guide, "sql") if "tailrace.emit" in block)
 
     await connection.execute(example)
 
@@ -73,7 +68,7 @@ async def test_what_an_example_says_is_an_event_of_its_schema(guide: str, databa
 
 async def test_the_example_of_the_readme_sends_the_mail(settings: Settings, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
-    example = next(block for block in _blocks(ROOT / "README.md", "sql") if "tailrace.emit" in block)
+    example = next(block for block in blocks(ROOT / "README.md", "sql") if "tailrace.emit" in block)
     sent = "SELECT recipient FROM tailrace.mail_deliveries WHERE state = 'sent'"
 
     async with running_worker(settings, TASKS):
@@ -95,7 +90,7 @@ def test_an_example_in_python_parses_and_its_imports_of_ours_exist(guide: str, p
 
 
 def test_the_example_of_a_task_is_a_task() -> None:
-    program = next(block for block in _blocks(ROOT / "docs/tasks.md", "python") if "@task(" in block)
+    program = next(block for block in blocks(ROOT / "docs/tasks.md", "python") if "@task(" in block)
     namespace: dict[str, object] = {"__name__": "example"}
 
     exec(compile(program, "docs/tasks.md", "exec"), namespace)
