@@ -30,8 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test that has a full size may take minutes in it."""
     for item in items if config.getoption("--full") else ():
-        if "full" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(FULL_LIMIT))
+        if "full" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(FULL_LIMIT), append=False)
 
 
 @pytest.fixture(scope="session")

@@ -35,9 +35,9 @@ class Said:
         return self.out.strip()
 
 
-async def say(environment: Environment, *arguments: str) -> Said:
+async def say(environment: Environment, *arguments: str, within: float = 60) -> Said:
     """``tailrace ARGUMENTS`` to its end."""
-    return Said(*await run(*arguments, environment=environment))
+    return Said(*await run(*arguments, environment=environment, within=within))
 
 
 async def outbox(engine: AsyncEngine) -> list[tuple[str, str]]:

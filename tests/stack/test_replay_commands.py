@@ -35,6 +35,7 @@ def uploads(count: int) -> list[PostUploaded]:
     return [post_uploaded(number, number % 10, image=f"p/{number}.jpg") for number in range(count)]
 
 
+@pytest.mark.timeout(240)
 async def test_a_replay_is_planned_started_and_shown(
     settings: Settings, environment: Environment, engine: AsyncEngine
 ) -> None:
@@ -43,8 +44,8 @@ async def test_a_replay_is_planned_started_and_shown(
 
     planned = await say(environment, "replay", "start", *wanted)
     async with running_worker(settings, TASKS):
-        await eventually(lambda: _all_ended(engine, 30))
-        started = await say(environment, "replay", "start", *wanted, "--execute", "--wait", "--json")
+        await eventually(lambda: _all_ended(engine, 30), within=90)
+        started = await say(environment, "replay", "start", *wanted, "--execute", "--wait", "--json", within=180)
     status = await say(environment, "replay", "status", "1")
     listed = await say(environment, "replay", "status", "--json")
 

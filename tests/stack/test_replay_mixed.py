@@ -63,10 +63,11 @@ async def ground(settings: Settings, engine: AsyncEngine, day: Day) -> None:
         await schedules.disable(engine, default.task)
 
 
+@pytest.mark.timeout(240)
 async def test_mixed_events_replayed_twice_do_nothing_send_no_mail_and_change_no_row_and_no_file(
     settings: Settings, environment: dict[str, str], engine: AsyncEngine, sink: SmtpSink, day: Day, full: bool
 ) -> None:
-    within = 900 if full else 60
+    within = 1200 if full else 90
     async with running_worker(settings, TASKS):
         await publish_day(settings, day)
         await say(environment, "enqueue", "send_notification", "--args", NOTICE)

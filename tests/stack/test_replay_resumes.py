@@ -104,6 +104,30 @@ async def test_a_paused_replay_reads_no_further_and_goes_on_when_it_is_resumed(
     ]
 
 
+async def test_a_redo_whose_reader_stops_half_way_orders_each_run_once_more_and_no_more(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    facts = [user_created(number) for number in range(40)]
+    await publish(settings, [*facts, *facts])
+    for fact in facts[:20]:
+        await remember(engine, caused(fact, "keep_profile"), state="done")
+    number = await start(settings, engine, TASKS, mode="redo", rate=40)
+
+    async def is_half_way() -> bool:
+        return passed(await shown(engine, number)) >= 20
+
+    async with reading(settings, engine, TASKS):
+        await eventually(is_half_way)
+    half = await shown(engine, number)
+    async with reading(settings, engine, TASKS):
+        replay = await read_through(engine, number)
+
+    assert (half["state"], passed(half) < 40) == ("running", True)
+    assert replay["counts"]["tasks"] == {"keep_profile": {"again": 20, "missing": 20, "repeated": 40}}
+    ordered = sorted((run.args["user_id"], run.generation) for run in await runs(engine) if run.replay == number)
+    assert ordered == [(user, number if user < 20 else 0) for user in range(40)]
+
+
 async def test_a_cancelled_replay_takes_its_waiting_runs_back(settings: Settings, engine: AsyncEngine) -> None:
     facts = [user_created(number) for number in range(8)]
     await publish(settings, facts)

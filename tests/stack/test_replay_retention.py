@@ -74,9 +74,9 @@ async def test_what_is_gone_and_may_have_been_of_the_time_that_was_asked_for_is_
 
 
 async def test_a_replay_goes_on_behind_what_is_taken_while_it_reads(settings: Settings, engine: AsyncEngine) -> None:
-    count, up_to = 100, 90
+    count, up_to = 140, 130
     await publish(settings, [_large(number) for number in range(count)])
-    number = await start(settings, engine, TASKS, topic="post.uploaded", rate=10)
+    number = await start(settings, engine, TASKS, topic="post.uploaded", rate=20)
 
     async def has_begun() -> bool:
         return passed(await shown(engine, number)) > 0
