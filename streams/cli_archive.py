@@ -29,16 +29,16 @@ def export(topic: str, start: str | None, end: str | None, out: str, form: str, 
     """Write the records of TOPIC to files, with keys, headers and times. Repeated, it writes the same files."""
     from streams.cli_kafka import with_servers
     from streams.events_archive import exporting
-    from streams.events_archive.places import place_named
+    from streams.events_archive.places import place_named, told
     from streams.events_archive.records import WrongArchive
-    from streams.media.errors import BadMedia, StorageFailed
     from streams.replay.request import WrongReplay
 
     async def write(settings: "Settings", _: "AsyncEngine") -> "Exported":
         place = place_named(out, _pairs(options))
-        return await exporting.export(settings, place, topic, start, end, form, datetime.now(UTC))
+        with told(out):
+            return await exporting.export(settings, place, topic, start, end, form, datetime.now(UTC))
 
-    found = with_servers("export", write, refusals=(WrongArchive, WrongReplay, BadMedia, StorageFailed))
+    found = with_servers("export", write, refusals=(WrongArchive, WrongReplay))
     for gap in found.gaps:
         click.echo(f"GONE: offsets {gap.begin:,} to {gap.end - 1:,} of {topic} partition {gap.partition}", err=True)
     click.echo(f"{found.records:,} records of {topic} in {len(found.files):,} files under {out}")
@@ -52,18 +52,16 @@ def export(topic: str, start: str | None, end: str | None, out: str, form: str, 
 def import_(event_type: str, source: str, clear: bool, options: Sequence[str]) -> None:
     """Bring exported events of TYPE back, into TYPE.imported, from where `tailrace replay` reads them."""
     from streams.cli_kafka import with_servers
-    from streams.events_archive.importing import clear_imported, import_events
-    from streams.events_archive.places import place_named
+    from streams.events_archive.importing import import_events
+    from streams.events_archive.places import existing_place, told
     from streams.events_archive.records import WrongArchive
-    from streams.media.errors import BadMedia, MissingMedia, StorageFailed
 
     async def read(settings: "Settings", _: "AsyncEngine") -> "Imported":
-        place = place_named(source, _pairs(options))
-        if clear:
-            await clear_imported(settings, event_type)
-        return await import_events(settings, place, event_type)
+        place = existing_place(source, _pairs(options))
+        with told(source):
+            return await import_events(settings, place, event_type, clear=clear)
 
-    found = with_servers("import", read, refusals=(WrongArchive, BadMedia, MissingMedia, StorageFailed))
+    found = with_servers("import", read, refusals=(WrongArchive,))
     click.echo(f"{found.records:,} records of {found.files:,} files lie in {found.topic}")
     click.echo(f"`tailrace replay plan {found.topic}` counts what a replay of them would do")
 

@@ -24,6 +24,12 @@ class Archived(msgspec.Struct, frozen=True):
     headers: Headers
     value: bytes | None
 
+    @property
+    def size(self) -> int:
+        """Its bytes, about."""
+        pairs = [text for name, value in self.headers for text in (name, value)]
+        return sum(len(part) for part in (self.key, self.value, *pairs) if part is not None)
+
     def headers_with_identity(self, event_type: str) -> Headers:
         """Its headers; one that had no id gets that of its place, which it was known by."""
         if header(self.headers, "ce_id"):
@@ -79,7 +85,7 @@ def to_parquet(records: Sequence[Archived]) -> bytes:
     }
     columns = {name: arrow.array([_cell(record, name) for record in records], kind) for name, kind in kinds.items()}
     sink = arrow.BufferOutputStream()
-    parquet.write_table(arrow.table(columns), sink, compression="zstd")
+    parquet.write_table(arrow.table(columns), sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue())
 
 
@@ -87,12 +93,12 @@ def from_parquet(content: bytes) -> list[Archived]:
     """The inverse of ``to_parquet``. Raises ``WrongArchive``."""
     arrow, parquet = _pyarrow()
     try:
-        table = parquet.read_table(arrow.BufferReader(content))
+        table = parquet.read_table(arrow.BufferReader(content), page_checksum_verification=True)
         table = table.set_column(
             table.schema.get_field_index("timestamp"), "timestamp", table["timestamp"].cast(arrow.int64())
         )
         return [_from_row(row) for row in table.to_pylist()]
-    except (arrow.ArrowException, KeyError, TypeError, msgspec.ValidationError) as error:
+    except (arrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise WrongArchive(f"it is no Parquet file as `tailrace export` writes it: {error!r}") from error
 
 
@@ -104,7 +110,12 @@ def _cell(record: Archived, name: str) -> Any:
 
 def _from_row(row: dict[str, Any]) -> Archived:
     headers = [(pair["name"], pair["value"]) for pair in row["headers"]]
-    return Archived(**{**row, "headers": headers})
+    return msgspec.convert({**row, "headers": headers}, Archived)
+
+
+def require_parquet() -> None:
+    """Raises ``WrongArchive`` where pyarrow is not installed."""
+    _pyarrow()
 
 
 def _pyarrow() -> tuple[Any, Any]:
@@ -112,5 +123,7 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError as error:
-        raise WrongArchive("Parquet needs pyarrow: install the extra `tailrace[parquet]`, or use jsonl") from error
+        raise WrongArchive(
+            "Parquet needs pyarrow: install the extra `tailrace[parquet]`, or export with --format jsonl"
+        ) from error
     return pyarrow, parquet

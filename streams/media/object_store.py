@@ -3,6 +3,7 @@
 import asyncio
 import difflib
 import os
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
 from streams.media.errors import BadMedia, MissingMedia, StorageFailed
@@ -34,6 +35,16 @@ RETRIES, RETRY_FOR = 3, timedelta(seconds=20)
 CONNECT, READ, WHOLE = timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=5)
 """Patience with a server: to answer at all, between two pieces, for one request."""
 
+NO_BUCKET = "the storage cannot be used: there is no such bucket"
+STATUS, CODE = re.compile(r"status code: (\d{3})"), re.compile(r"<Code>(\w{1,60})</Code>")
+"""What a server has answered."""
+
+METADATA = "169.254.169.254"
+"""Where a machine of Amazon's says its login."""
+
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+"""Where the environment names a server that speaks like S3; the first of them counts."""
+
 PIECE = 1024 * 1024
 CONTENT_TYPES = {".webp": "image/webp", ".avif": "image/avif", ".mp4": "video/mp4"}
 
@@ -45,16 +56,17 @@ class ObjectStore:
         self._store = store
 
     @classmethod
-    def at(cls, url: str, options: Mapping[str, str]) -> "ObjectStore":
+    def at(cls, url: str, options: Mapping[str, str], environ: Mapping[str, str] | None = None) -> "ObjectStore":
         """The store at this URL. Raises ``ValueError``, without any option's value, for what cannot be one."""
+        environ = os.environ if environ is None else environ
         known = OPTIONS[url.split(":", 1)[0]]
         for name in options:
             if name not in known:
                 nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
                 raise ValueError(f"{name!r} is no option of this storage; the nearest is {nearest}")
         client = {"connect_timeout": CONNECT, "read_timeout": READ, "timeout": WHOLE}
-        endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT", "")
-        plain = {"allow_http": endpoint.startswith("http://")}
+        endpoint = options.get("endpoint") or next((environ[name] for name in ENDPOINTS if environ.get(name)), "")
+        plain = {"allow_http": True} if endpoint.startswith("http://") else {}
         try:
             return cls(
                 from_url(
@@ -106,7 +118,7 @@ class ObjectStore:
                 with _told(key):
                     await obstore.put_async(self._store, checked_key(key), content, attributes=attributes)
             except MissingMedia as error:
-                raise StorageFailed("the storage cannot be used: there is no such bucket") from error
+                raise StorageFailed(NO_BUCKET) from error
 
     async def delete(self, keys: Iterable[str]) -> None:
         """As ``Storage.delete``."""
@@ -143,9 +155,23 @@ def _told(key: str) -> Iterator[None]:
     except ValueError as error:
         raise BadMedia(f"{shown(key)} is no key of a file: {_first_line(error)}") from error
     except (BaseError, OSError) as error:
-        raise StorageFailed(f"the storage cannot be used: {_first_line(error)}") from error
+        raise StorageFailed(_problem(error)) from error
+
+
+def _problem(error: Exception) -> str:
+    """For some requests the source tells of a refusal by its type, for others in its text alone."""
+    text = str(error)
+    status, code = STATUS.search(text), CODE.search(text)
+    said = f" ({code[1]})" if code else ""
+    if METADATA in text:
+        return f"the storage cannot be used: there is no login, and this machine gives none ({_first_line(error)})"
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError) or (status and status[1] in ("401", "403")):
+        return f"the storage refuses the login, or what it asks for{said}: {_first_line(error)}"
+    if status and status[1] == "404":
+        return f"{NO_BUCKET}{said}"
+    return f"the storage cannot be used{said}: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:
     """Without the source's own dump of what it knows."""
-    return str(error).split("\n", 1)[0][:300].strip()
+    return str(error).split("\n", 1)[0].split(": <?xml", 1)[0][:300].strip()

@@ -114,6 +114,8 @@ class Judge:
         self._dead: Fate = "again" if request.dead or request.mode == "redo" else "dead"
         self._latest: set[uuid.UUID] = set()
         self._before: set[uuid.UUID] = set()
+        self.oldest: datetime | None = None
+        """The earliest cause that the ledger does not remember."""
 
     async def judge(self, connection: AsyncConnection, records: Sequence[ConsumerRecord]) -> Judged:
         """What these records cause, each with its fate."""
@@ -171,6 +173,8 @@ class Judge:
         if self._months.first <= order.caused_at < self._months.last:
             return True
         order.fate = "too_old"
+        if order.caused_at < self._months.first:
+            self.oldest = min(self.oldest or order.caused_at, order.caused_at)
         return False
 
     async def _ask(self, connection: AsyncConnection, orders: Sequence[Order]) -> None:

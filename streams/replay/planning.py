@@ -31,13 +31,17 @@ SELDOM = 100_000
 
 @dataclass
 class Plan:
-    """What was found, and what would be done. ``mails``: those that would go out."""
+    """What was found, and what would be done. ``mails``: those that would go out. ``ledger_begins``: what was caused
+    before is too old, and ``oldest`` the earliest of that.
+    """
 
     selection: Selection
     stretches: list[Stretch]
     gaps: list[Gap]
     counts: Counts = field(default_factory=Counts)
     mails: Mails = field(default_factory=Mails)
+    ledger_begins: datetime | None = None
+    oldest: datetime | None = None
 
     @property
     def submitted(self) -> int:
@@ -64,7 +68,8 @@ async def plan_replay(
 
 
 async def _count(settings: Settings, consumer: AIOKafkaConsumer, connection: AsyncConnection, plan: Plan) -> None:
-    judge = Judge(plan.selection, await read_months(connection), sys.maxsize if plan.selection.request.send_mail else 0)
+    months = await read_months(connection)
+    judge = Judge(plan.selection, months, sys.maxsize if plan.selection.request.send_mail else 0)
     reading = Reading(settings.kafka, consumer, plan.selection.request.topic)
     asking: asyncio.Task[Judged] | None = None
     with few_collections():
@@ -76,6 +81,7 @@ async def _count(settings: Settings, consumer: AIOKafkaConsumer, connection: Asy
             plan.gaps += chunk.gaps
         if asking:
             _note(plan, await asking)
+    plan.ledger_begins, plan.oldest = months.first, judge.oldest
 
 
 def _note(plan: Plan, judged: Judged) -> None:

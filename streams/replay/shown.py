@@ -24,6 +24,11 @@ WORDS = {
     "repeated": "skipped: repeats of an event",
 }
 
+TOO_OLD = (
+    "too old: the ledger cannot tell whether it was done, so no replay does it. What must be done all the same is new "
+    "work: `tailrace enqueue TASK --args ...`, or `tailrace media reprocess` for pictures and videos"
+)
+
 SHOWN_RECIPIENTS = 20
 SHOWN_EXAMPLES = 10
 
@@ -38,6 +43,8 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "stretches": plan.stretches,
         "gone": plan.gaps,
         "counts": plan.counts,
+        "ledger_begins": plan.ledger_begins,
+        "oldest_too_old": plan.oldest,
         "commands": plan.counts.total(),
         "submitted": plan.submitted,
         "mails": {"count": mails.count, "sent_before": mails.sent_before, "recipients": mails.recipients},
@@ -54,6 +61,9 @@ def plan_lines(plan: Plan) -> Iterable[str]:
     for task, fates in sorted(counts.tasks.items()):
         yield f"{task}: {sum(fates.values()):,} commands"
         yield from (f"  {fates[fate]:,} {words}" for fate, words in WORDS.items() if fates.get(fate))
+    if plan.oldest and plan.ledger_begins:
+        yield f"the ledger begins with {plan.ledger_begins:%Y-%m-%d}; the oldest event is of {plan.oldest:%Y-%m-%d}"
+        yield TOO_OLD
     yield _mail_line(plan)
     shown = plan.mails.recipients[:SHOWN_RECIPIENTS]
     yield from (f"  {recipient}" for recipient in shown)
@@ -107,6 +117,8 @@ def status_lines(replay: Facts, now: datetime) -> Iterable[str]:
         yield f"{task}: " + ", ".join(f"{count:,} {fate.replace('_', ' ')}" for fate, count in sorted(fates.items()))
     if withheld := counts.total("mail"):
         yield f"{withheld:,} commands would have sent mail: {_why_withheld(replay['request'])}"
+    if counts.total("too_old"):
+        yield TOO_OLD
     runs = ", ".join(f"{count:,} {state}" for state, count in sorted(replay["runs"].items()))
     yield f"its runs: {runs or 'none'}"
     yield from _report_lines(replay["report"])
@@ -132,7 +144,8 @@ def _report_lines(report: Mapping[str, Any] | None) -> Iterable[str]:
     yield f"the shadow's runs: {runs or 'none'}"
     rows = ", ".join(f"{count:,} in {table}" for table, count in sorted(report["rows"].items()))
     yield f"different: outcomes {report['outcomes']:,}; rows {rows or '0'}; files {report['files']:,}"
-    for example in report["examples"][:SHOWN_EXAMPLES]:
+    problems_first = sorted(report["examples"], key=lambda example: example["what"] != "table")
+    for example in problems_first[:SHOWN_EXAMPLES]:
         yield "  " + msgspec.json.encode(example).decode()
 
 
