@@ -1,5 +1,6 @@
 """``tailrace trends``: the trending counts."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from streams.trending.answers import Answer
-    from streams.trending.rebuild import Comparison
+    from streams.trending.comparison import Comparison
+    from streams.trending.store import Gap
 
 SHOWN = 10
 
@@ -155,9 +157,12 @@ def rebuild(since: str, yes: bool) -> None:
             comparison = await candidate.compare(begin)
             click.echo(f"{candidate.events:,} events were counted as generation {candidate.generation}")
             _print_comparison(comparison)
+            _print_lost(candidate.lost)
+            known = len(candidate.lost)
             if not yes and not click.confirm("Put the new counts in place of the live ones?"):
                 return None
             await candidate.swap()
+            _print_lost(candidate.lost[known:])
             return candidate.generation
 
     generation = with_servers("trends rebuild", count, refusals=(NotRebuilt,))
@@ -172,3 +177,12 @@ def _print_comparison(found: "Comparison") -> None:
     )
     for hour, tag, live, candidate in found.different[:SHOWN]:
         click.echo(f"  {hour:%Y-%m-%d %H}h #{tag}: {live:,} -> {candidate:,}")
+
+
+def _print_lost(lost: "Sequence[Gap]") -> None:
+    """What retention has taken, and what comes of it."""
+    for gap in lost:
+        click.echo(
+            f"GONE: offsets {gap.start:,} to {gap.end - 1:,} of {gap.source}, taken by retention: of the new counts, "
+            f"answers that reach back before {gap.until:%Y-%m-%d %H:%M}Z say that they are incomplete"
+        )

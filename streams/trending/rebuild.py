@@ -6,13 +6,11 @@ offsets, and moves the one pointer that flushes and views read in their transact
 """
 
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.topics import TRENDING_TOPICS
@@ -21,11 +19,12 @@ from streams.kafka_client import full_name, logical_name
 from streams.partition_spans import Span, admin_client, partition_spans, reading_client
 from streams.settings import Settings
 from streams.trending import rebuild_sql as sql
+from streams.trending.comparison import Comparison, compare
 from streams.trending.counting import SourceCount
-from streams.trending.delta import unpack
+from streams.trending.lost_offsets import LostOffsets
 from streams.trending.sql import LIVE_GENERATION
 from streams.trending.store import Gap, Step, TrendingStore
-from streams.trending.view_sql import SOURCES, UNARCHIVED
+from streams.trending.view_sql import SOURCES
 
 NEVER = datetime.fromtimestamp(0, UTC)
 MOST_EVENTS = 100_000
@@ -34,28 +33,15 @@ MOST_EVENTS = 100_000
 SWAPS_TRIED = 200
 POLL_MS = 200
 
-Uses = Counter[tuple[int, str]]
-"""By hour and tag."""
-
 
 class NotRebuilt(Exception):
     """The counts stay as they are; the message says why."""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Both counts of the same offsets, from ``since`` on."""
-
-    since: datetime
-    live: int
-    candidate: int
-    same: int
-    different: list[tuple[datetime, str, int, int]]
-    """Hour, tag, uses in the live counts and in the candidate's; the largest differences first."""
-
-
 class Rebuild:
-    """A candidate. ``events``: how many have been counted."""
+    """A candidate. ``events``: how many have been counted. ``lost``: what retention has taken before it was counted;
+    answers that reach into it say so.
+    """
 
     def __init__(
         self, settings: Settings, engine: AsyncEngine, consumer: AIOKafkaConsumer, live: int, generation: int
@@ -65,9 +51,12 @@ class Rebuild:
         self._consumer = consumer
         self._store = TrendingStore(engine)
         self._live = live
+        self._lost_offsets = LostOffsets(engine, live, lambda: datetime.now(UTC))
         self.generation = generation
         self._counts: dict[TopicPartition, SourceCount] = {}
+        self._new_gaps: list[Gap] = []
         self.events = 0
+        self.lost: list[Gap] = []
 
     async def open(self, since: datetime) -> None:
         """Begin each source at its first event that is as late; what was before is a gap of the answers."""
@@ -76,14 +65,17 @@ class Rebuild:
             spans = await partition_spans(admin, self._consumer, topics)
         at = int(since.timestamp() * 1000)
         first = await self._consumer.offsets_for_times(dict.fromkeys(spans, at))
-        gaps = []
+        oldest = await self._consumer.offsets_for_times(dict.fromkeys(spans, 0))
         for partition, span in spans.items():
             source = f"{logical_name(self._settings.kafka, partition.topic)}:{partition.partition}"
             start = max(span.begin, first[partition].offset if first[partition] else span.end)
             refused = await self._store.refused_since(self._live, source, start)
             self._counts[partition] = await self._open_source(source, start, span, refused)
-            gaps += [Gap(source, 0, start, since)] if start else []
-        await self._store.flush_candidate(self.generation, [], gaps)
+            begins_late = oldest[partition] is not None and oldest[partition].timestamp >= at
+            until = await self._lost_offsets.before(source, span.begin, since, begins_late=begins_late)
+            self._new_gaps += [Gap(source, 0, start, until)] if start else []
+            self.lost += [Gap(source, 0, span.begin, until)] if until > since else []
+        await self._flush()
         self._consumer.assign(list(spans))
         for partition, count in self._counts.items():
             self._consumer.seek(partition, count.read_offset)
@@ -104,20 +96,31 @@ class Rebuild:
         ]:
             self._consumer.pause(*(set(self._counts) - set(behind)))
             self._consumer.resume(*behind)
-            for partition, records in (await self._consumer.getmany(*behind, timeout_ms=POLL_MS)).items():
-                count, target = self._counts[partition], targets[partition]
-                wanted = [record for record in records if record.offset < target]
-                if wanted:
-                    count.add(wanted, int(time.time() * 1000))
-                    self.events += len(wanted)
-                reached = await self._consumer.position(partition)
-                if len(wanted) < len(records):
-                    self._consumer.seek(partition, target)
-                if reached >= target:
-                    count.skip_to(target)  # the last offsets may be marks of a transaction
+            fetched = await self._consumer.getmany(*behind, timeout_ms=POLL_MS)
+            for partition in behind:
+                await self._add(partition, fetched.get(partition, ()), targets[partition])
             if sum(count.size for count in self._counts.values()) >= MOST_EVENTS:
                 await self._flush()
         await self._flush()
+
+    async def _add(self, partition: TopicPartition, records: Sequence[ConsumerRecord], target: int) -> None:
+        """Count what lies before the target, and notice what does not lie there any more."""
+        count, reached = self._counts[partition], await self._consumer.position(partition)
+        arrived = min(records[0].offset if records else reached, target)
+        if arrived > count.read_offset:
+            log_start = (await self._consumer.beginning_offsets([partition]))[partition]
+            if (end := min(log_start, arrived)) > count.next_offset:
+                self.lost.append(await self._lost_offsets.meanwhile(count.source, count.next_offset, end))
+                self._new_gaps.append(self.lost[-1])
+                count.skip_to(end)
+        wanted = [record for record in records if record.offset < target]
+        if wanted:
+            count.add(wanted, int(time.time() * 1000))
+            self.events += len(wanted)
+        if len(wanted) < len(records):
+            self._consumer.seek(partition, target)
+        if reached >= target:
+            count.skip_to(target)  # the last offsets may be marks of a transaction
 
     async def _targets(self) -> dict[TopicPartition, int]:
         """Where the live counts are, within the log; where they know no such source, its end."""
@@ -131,24 +134,21 @@ class Rebuild:
         counts = list(self._counts.values())
         steps = [Step(count.source, count.stored_offset, count.next_offset, NEVER, count.batch()) for count in counts]
         moved = [step for step in steps if step.start != step.end]
-        if len(await self._store.flush_candidate(self.generation, moved, [])) != len(moved):
+        if len(await self._store.flush_candidate(self.generation, moved, self._new_gaps)) != len(moved):
             raise NotRebuilt(f"somebody else has counted in generation {self.generation}: begin again")
+        self._new_gaps = []
         for count in counts:
             count.stored()
 
     async def compare(self, since: datetime) -> Comparison:
         """Of all hours that begin after ``since``, at the offsets where the live counts are."""
-        first = int(since.timestamp()) // 3600 + 1
         while True:
             await self.catch_up()
             async with self._engine.connect() as connection:
                 # One snapshot: offsets and counts of one moment.
                 connection = await connection.execution_options(isolation_level="REPEATABLE READ")
-                if not await self._are_level(connection):
-                    continue
-                live = await _uses(connection, self._live, first)
-                mine = await _uses(connection, self.generation, first)
-            return _comparison(since, live, mine)
+                if await self._are_level(connection):
+                    return await compare(connection, since, self._live, self.generation)
 
     async def swap(self) -> None:
         """The candidate is live, and its counters go on at its offsets. Raises ``NotRebuilt``."""
@@ -202,28 +202,3 @@ async def forget_all_but(connection: AsyncConnection, *generations: int) -> None
     """Delete the counts of all other generations."""
     for statement in sql.FORGET:
         await connection.execute(statement, {"kept": list(generations)})
-
-
-async def _uses(connection: AsyncConnection, generation: int, first: int) -> Uses:
-    """Uses from this hour on, archived or not."""
-    uses: Uses = Counter()
-    for row in await connection.execute(sql.HOURS, {"generation": generation, "first": first}):
-        uses[row.hour, row.tag] += row.uses
-    for row in await connection.execute(UNARCHIVED, {"generation": generation}):
-        for minute, tags in unpack(row.body, row.format).panes.items():
-            if minute // 60 >= first:
-                uses.update({(minute // 60, tag): count for tag, count in tags.items()})
-    return uses
-
-
-def _comparison(
-    since: datetime, live: Mapping[tuple[int, str], int], mine: Mapping[tuple[int, str], int]
-) -> Comparison:
-    found = []
-    for hour, tag in live.keys() | mine.keys():
-        pair = live.get((hour, tag), 0), mine.get((hour, tag), 0)
-        if pair[0] != pair[1]:
-            found.append((datetime.fromtimestamp(hour * 3600, UTC), tag, *pair))
-    found.sort(key=lambda row: (-abs(row[2] - row[3]), row[0], row[1]))
-    same = len(live.keys() | mine.keys()) - len(found)
-    return Comparison(since, sum(live.values()), sum(mine.values()), same, found)
