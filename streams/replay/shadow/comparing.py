@@ -1,6 +1,6 @@
 """What a shadow replay has left, beside what is live: outcomes, rows and files."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from streams.media.errors import MissingMedia
 from streams.media.storage import Storage
+from streams.replay.shadow.no_longer_made import files_no_longer_made, find_writers, rows_no_longer_made
 from streams.replay.shadow.scratch import Scratch, find_tables
 from streams.replay.shadow.storage import ShadowStorage
 
@@ -26,13 +27,14 @@ OUTCOMES = """
      WHERE live.state IS DISTINCT FROM shadow.state OR live.outcome IS DISTINCT FROM shadow.outcome
 """
 
-# Columns that tell when or by which run a row was written: they differ in any case.
+# Columns that tell when or by which run a row was written: they differ in any case. ``by_default``: their value is
+# made when a row is, so that no two rows can be matched by it.
 VOLATILE = text("""
-    SELECT attname AS name
+    SELECT attname AS name, attname <> ALL('{run_id,attempt,takeovers}') AS by_default
       FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
      WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped
        AND (attname = ANY('{run_id,attempt,takeovers}') OR attidentity <> ''
-            OR pg_get_expr(adbin, adrelid) ~ '(now|clock_timestamp|CURRENT_TIMESTAMP|nextval)')
+            OR pg_get_expr(adbin, adrelid) ~ '(now|clock_timestamp|CURRENT_TIMESTAMP|nextval|uuid)')
 """)
 
 KEY = text("""
@@ -67,14 +69,16 @@ async def compare(
         states = text(f"SELECT state, count(*) AS runs FROM {scratch.ours}.task_runs GROUP BY state")  # noqa: S608
         runs = {row.state: row.runs for row in await connection.execute(states)}
         report = Report(runs, 0, {}, 0)
+        await find_writers(connection, scratch)
         found = (await connection.execute(text(OUTCOMES.format(ours=scratch.ours)))).mappings().all()
         report.outcomes = len(found)
         _show(report, ({"what": "outcome", **row} for row in found))
-        pairs = [(f"{scratch.ours}.{name}", f"tailrace.{name}") for name in await _our_tables(connection, scratch)]
-        pairs += [(f'{scratch.other}."{name}"', table) for name, table in others.items()]
-        for copy, table in pairs:
-            await _compare_rows(connection, copy, table, report)
-    await _compare_files(live, shadow, max_bytes, report)
+        copies = {f"tailrace.{name}": f"{scratch.ours}.{name}" for name in await _our_tables(connection, scratch)}
+        copies |= {table: f'{scratch.other}."{name}"' for name, table in others.items()}
+        for table, copy in copies.items():
+            await _compare_rows(connection, scratch, copy, table, report)
+        named = await files_no_longer_made(connection, scratch)
+    await _compare_files(live, shadow, max_bytes, named, report)
     return report
 
 
@@ -84,32 +88,49 @@ async def _our_tables(connection: AsyncConnection, scratch: Scratch) -> list[str
     return [name for name in names if name not in MACHINERY and not name.startswith("trending_")]
 
 
-async def _compare_rows(connection: AsyncConnection, copy: str, table: str, report: Report) -> None:
+async def _compare_rows(connection: AsyncConnection, scratch: Scratch, copy: str, table: str, report: Report) -> None:
     key = [row.name for row in await connection.execute(KEY, {"table": table})]
-    if not key:
+    found = (await connection.execute(VOLATILE, {"table": table})).all()
+    if not key or any(row.by_default and row.name in key for row in found):
+        if not (await connection.execute(text(f"SELECT EXISTS (SELECT FROM {copy})"))).scalar_one():  # noqa: S608
+            return
         report.rows[table] = 0
-        _show(report, [{"what": "table", "table": table, "problem": "it has no primary key to compare by"}])
+        problem = "its primary key has a value that is made with the row" if key else "it has no primary key"
+        _show(report, [{"what": "table", "table": table, "problem": f"{problem}: its rows cannot be compared"}])
         return
-    volatile = [row.name for row in await connection.execute(VOLATILE, {"table": table}) if row.name not in key]
+    volatile = [row.name for row in found if row.name not in key]
     columns = ", ".join(f'"{name}"' for name in key)
     statement = text(ROWS.format(scratch=copy, live=table, key=columns))
-    found = (await connection.execute(statement, {"volatile": volatile})).mappings().all()
-    if found:
-        report.rows[table] = len(found)
-        _show(report, ({"what": "row", "table": table, **row} for row in found))
+    rows = [dict(row) for row in (await connection.execute(statement, {"volatile": volatile})).mappings()]
+    gone, unsure = await rows_no_longer_made(connection, scratch, copy, table, key, volatile)
+    if rows or gone:
+        report.rows[table] = len(rows) + len(gone)
+        _show(report, ({"what": "row", "table": table, **row} for row in (*rows, *gone)))
+    for task in unsure:
+        problem = f"{task} has written rows here and none in the shadow: it makes none, or changes those of others"
+        _show(report, [{"what": "table", "table": table, "problem": problem}])
 
 
-async def _compare_files(live: Storage, shadow: ShadowStorage, max_bytes: int, report: Report) -> None:
-    async for key in shadow.written():
+async def _compare_files(
+    live: Storage, shadow: ShadowStorage, max_bytes: int, named: Mapping[str, int], report: Report
+) -> None:
+    written = {key async for key in shadow.written()}
+    for key in sorted(written):
         mine = await shadow.get(key, max_bytes)
         try:
             theirs = await live.get(key, max_bytes)
         except MissingMedia:
             theirs = None
         if mine != theirs:
-            report.files += 1
-            sizes = {"live": None if theirs is None else len(theirs), "shadow": len(mine)}
-            _show(report, [{"what": "file", "key": key, **sizes}])
+            _show_file(report, key, None if theirs is None else len(theirs), len(mine))
+    for key, size in named.items():
+        if key not in written and await live.exists(key):
+            _show_file(report, key, size, None)
+
+
+def _show_file(report: Report, key: str, live: int | None, shadow: int | None) -> None:
+    report.files += 1
+    _show(report, [{"what": "file", "key": key, "live": live, "shadow": shadow}])
 
 
 def _show(report: Report, found: Iterable[dict[str, Any]]) -> None:
