@@ -38,8 +38,7 @@ async def cleanup_old_posts(args: CleanupOldPosts, ctx: Context) -> Outcome:
             return Skip(f"{backend.content_types.fullname} has no row of posts.post, so likes cannot be looked for")
         rule = old_posts.Rule(backend, post_type, ctx.now() - settings.old_posts_age, settings.old_posts_max_views)
         matching, total = await rule.count(connection)
-        names = [name.strip() for name in settings.take_along.split(",") if name.strip()]
-        dependants = await read_dependants(connection, backend, post_type, names)
+        dependants = await read_dependants(connection, backend, post_type, settings.tables_taken_along)
     if matching > share * total and not dry_run:
         enough = math.ceil(100 * matching / total) / 100
         return Dead(

@@ -88,7 +88,7 @@ def detach(database: str | None, dry_run: bool, yes: bool, drop_schema: bool) ->
 
 
 async def _attach(settings: "Settings", options: Options) -> None:
-    from streams.attach.attaching import attach, look, rights_of_workers
+    from streams.attach.attaching import attach, look
     from streams.db import direct_connection
 
     async with direct_connection(settings.database) as connection:
@@ -100,9 +100,7 @@ async def _attach(settings: "Settings", options: Options) -> None:
         else:
             click.echo("attached already, and up to date")
         if options.worker_role:
-            click.echo("\nthe owner of the backend's tables lets the workers work:")
-            for grant in await rights_of_workers(connection, attachment, options.worker_role):
-                click.echo(f"    {grant}")
+            await _show_grants(settings, options.worker_role)
         if options.dry_run:
             return
         if attachment.changes:
@@ -113,6 +111,25 @@ async def _attach(settings: "Settings", options: Options) -> None:
             await _backfill(connection, settings, attachment.findings.columns, options)
     said = sorted({trigger.says for trigger in attachment.triggers})
     click.echo(f"attached: {', '.join(said)}; now start `tailrace worker`")
+
+
+async def _show_grants(settings: "Settings", role: str) -> None:
+    """What is not ours to grant."""
+    from streams.attach.grants import on_the_backend
+    from streams.attach.rights import needed_rights
+    from streams.backend_presence import backend_of
+    from streams.db import engine_for
+
+    engine = engine_for(settings.database)
+    try:
+        async with engine.connect() as connection:
+            backend = backend_of(settings.backend)
+            rights = await needed_rights(connection, backend, settings.cleanup.tables_taken_along)
+    finally:
+        await engine.dispose()
+    click.echo("\nthe owner of the backend's tables lets the workers work:")
+    for grant in on_the_backend(role, settings.backend.db_schema, rights):
+        click.echo(f"    {grant}")
 
 
 async def _backfill(

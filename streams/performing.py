@@ -7,6 +7,7 @@ import structlog
 
 from streams.cancellation import is_cancelled
 from streams.claims import MAX_TAKEOVERS, LostClaim
+from streams.database_errors import in_words
 from streams.runs import Run
 from streams.task import Context, Dead, Outcome, Retry, TryAgain
 
@@ -43,4 +44,4 @@ async def perform(run: Run, context: Context) -> Outcome:
         if limit.expired():
             return Retry(f"not done within {run.task.timeout.total_seconds():.0f} s", error=error)
         log.exception("task failed", task=run.task.name, run=str(run.command.id))
-        return Retry(repr(error), error=error)
+        return Retry(in_words(error), error=error)

@@ -16,6 +16,7 @@ from streams.cancellation import is_cancelled
 from streams.claiming import park
 from streams.claims import Ending, LiveUntil, LostClaim
 from streams.clock import Clock
+from streams.database_errors import in_words
 from streams.db import is_passing, until_available
 from streams.dead_letters import DeadLetters
 from streams.effects import OwnEffect
@@ -64,7 +65,7 @@ class Recorder:
                 log.exception("ending could not be stored", task=run.task.name, run=str(run.command.id))
                 if outcome == UNSTORABLE:
                     raise
-                failed = Retry(f"its effect or result could not be stored: {error!r}", error=error)
+                failed = Retry(f"its effect or result could not be stored: {in_words(error)}", error=error)
                 outcome = UNSTORABLE if isinstance(outcome, Retry | Dead) else failed
 
     async def _write(self, run: Run, outcome: Outcome) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from streams.database_errors import DATABASE_ERRORS, explain
 from streams.migrations import NEWEST
+from streams.rights_check import closed_to_us, missing_grants
 from streams.schema_check import schema_problem, schema_version
 from streams.setting_groups import Database
 from streams.settings import Settings
@@ -32,6 +33,18 @@ async def require_schema(engine: AsyncEngine, database: Database) -> None:
     problem = schema_problem(found, NEWEST)
     if problem:
         raise CannotStart(problem)
+
+
+async def require_rights(engine: AsyncEngine, settings: Settings) -> None:
+    """Raises ``CannotStart`` where a worker could keep no record of its runs. Rights on the backend's tables that it
+    lacks are told in the log: which tasks come is not known.
+    """
+    problem = await closed_to_us(engine)
+    if problem:
+        raise CannotStart(problem)
+    grants = await missing_grants(engine, settings)
+    if grants:
+        log.warning("some tasks will fail for want of rights; let the owner of the tables run these", grants=grants)
 
 
 async def require_topics(settings: Settings) -> None:

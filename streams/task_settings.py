@@ -79,6 +79,8 @@ class Tasks(Group):
 
 
 class Cleanup(Group):
+    """What is deleted, and after how long."""
+
     inactive_after: Duration = Field(timedelta(days=30), description="without a sign of life, a user's sessions go")
     refresh_tokens_keep: Duration = Field(timedelta(days=30), description="of graphql_jwt; older ones have expired")
     notifications_keep: Duration = Field(timedelta(days=30), description="read ones that are older go")
@@ -88,3 +90,8 @@ class Cleanup(Group):
     old_posts_max_share: float = Field(0.05, gt=0, le=1, description="of all posts; if more match, none is deleted")
     take_along: str = Field("", description="unknown tables whose rows are deleted with a post, with commas between")
     deleted_posts_keep: Duration = Field(timedelta(days=30), description="deleted posts are purged after so long")
+
+    @property
+    def tables_taken_along(self) -> list[str]:
+        """The names in ``take_along``."""
+        return [name.strip() for name in self.take_along.split(",") if name.strip()]

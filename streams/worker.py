@@ -19,7 +19,7 @@ from streams.outbox_gauges import measure_outbox
 from streams.periodic import every
 from streams.schedules.defaults import ensure_defaults
 from streams.settings import Settings
-from streams.starting import require_schema, require_topics, stopped_by_signals
+from streams.starting import require_rights, require_schema, require_topics, stopped_by_signals
 from streams.task import Task
 from streams.trending.archive import archive
 from streams.trending.store import TrendingStore
@@ -47,6 +47,7 @@ async def run_worker(settings: Settings, tasks: Sequence[Task]) -> None:
         engine = engine_for(settings.database)
         try:
             await require_schema(engine, settings.database)
+            await require_rights(engine, settings)
         finally:
             await engine.dispose()
         if not await _is_there(wait_for_broker(settings.kafka), stopped):

@@ -13,10 +13,6 @@ from streams.migrations import NEWEST
 from streams.migrations.run import migrate
 from streams.setting_groups import Backend
 
-# Which tables and views there are in a schema.
-TABLES = (
-    "SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p')"
-)
 VERSION = "SELECT version_num FROM tailrace.schema_version"
 HAS_VERSION = "SELECT to_regclass('tailrace.schema_version') IS NOT NULL"
 SERVER = "SELECT current_setting('server_version_num')::int"
@@ -88,13 +84,6 @@ async def attach(connection: asyncpg.Connection, url: str, attachment: Attachmen
             tell(
                 f"note: the trigger {trigger.trigger_name} on {trigger.real_table} is disabled; its events are not said"
             )
-
-
-async def rights_of_workers(connection: asyncpg.Connection, attachment: Attachment, role: str) -> list[str]:
-    """GRANTs on the backend's tables for their owner to run."""
-    backend = attachment.findings.columns.backend
-    there = {row["relname"] for row in await connection.fetch(TABLES, backend.metadata.schema)}
-    return list(grants.on_the_backend(role, backend, there))
 
 
 async def detach(connection: asyncpg.Connection, steps: Sequence[Step], tell: Tell) -> None:

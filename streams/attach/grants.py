@@ -1,24 +1,14 @@
-"""What the role of the workers needs where it is not the one that attaches."""
+"""GRANTs for the role of the workers where it is not the one that attaches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 
-import sqlalchemy as sa
-
-from schemas.backend import BackendTables
-from streams.attach.event_sql import quoted, quoted_table
+from streams.attach.event_sql import quoted
 from streams.attach.installing import Step
+from streams.attach.rights import Rights
+from streams.cleanup.foreign_keys import Relation
 
 MAINTAIN_SINCE = 170000
 """The right to vacuum a table of another role came with PostgreSQL 17."""
-
-COUNTED = ("users", "posts", "hashtags")
-"""Tables whose columns tasks fill."""
-
-CLEANED = (
-    *("posts", "comments", "likes", "shares", "bookmarks", "post_hashtags", "notifications", "reports"),
-    *("sessions", "outstanding_tokens", "blacklisted_tokens", "refresh_tokens"),
-)
-"""Tables from which tasks delete, and into which a restore brings back."""
 
 
 def on_our_schema(role: str, server: int) -> Step:
@@ -28,26 +18,33 @@ def on_our_schema(role: str, server: int) -> Step:
     statements = [
         f"GRANT USAGE ON SCHEMA tailrace {to}",
         f"GRANT {rows} ON ALL TABLES IN SCHEMA tailrace {to}",
-        f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA tailrace {to}",
+        f"REVOKE INSERT, UPDATE, DELETE ON tailrace.schema_version FROM {quoted(role)}",
         f"GRANT EXECUTE ON FUNCTION tailrace.ensure_months(date, date), tailrace.drop_month(date) {to}",
         f"{future} GRANT {rows} ON TABLES {to}",
-        f"{future} GRANT USAGE, SELECT ON SEQUENCES {to}",
     ]
     if server >= MAINTAIN_SINCE:
         statements.append(f"GRANT MAINTAIN ON tailrace.outbox {to}")
     return Step(f"let {role} work in the schema tailrace", statements)
 
 
-def on_the_backend(role: str, backend: BackendTables, there: set[str]) -> Iterator[str]:
-    """For the owner of the backend's tables to run: what the tasks read, fill and clean."""
-    to = f"TO {quoted(role)}"
-    yield f"GRANT USAGE ON SCHEMA {quoted(str(backend.metadata.schema))} {to};"
-    named = {name: table for name, table in vars(backend).items() if isinstance(table, sa.Table)}
-    for rights, names in (
-        ("SELECT", tuple(named)),
-        ("UPDATE", COUNTED),
-        ("INSERT, UPDATE, DELETE", CLEANED),  # UPDATE locks them
-    ):
-        tables = [quoted_table(named[name]) for name in names if named[name].name in there]
-        if tables:
-            yield f"GRANT {rights} ON {', '.join(tables)} {to};"
+def on_the_backend(role: str, schema: str, rights: Rights) -> Iterator[str]:
+    """For the owner of the backend's tables to run."""
+    to = f"TO {quoted(role)};"
+    for name in dict.fromkeys([schema, *(table.schema for table in sorted(rights.tables))]):
+        yield f"GRANT USAGE ON SCHEMA {quoted(name)} {to}"
+    groups: dict[str, list[Relation]] = {}
+    for table, found in sorted(rights.tables.items()):
+        groups.setdefault(_listed(found), []).append(table)
+    for listed, tables in groups.items():
+        yield f"GRANT {listed} ON {', '.join(map(_name, tables))} {to}"
+    for sequence in rights.sequences:
+        yield f"GRANT USAGE ON SEQUENCE {_name(sequence)} {to}"
+
+
+def _listed(rights: Mapping[str, Set[str]]) -> str:
+    parts = ((right, ", ".join(map(quoted, sorted(columns)))) for right, columns in sorted(rights.items()))
+    return ", ".join(f"{right} ({columns})" if columns else right for right, columns in parts)
+
+
+def _name(relation: Relation) -> str:
+    return f"{quoted(relation.schema)}.{quoted(relation.name)}"

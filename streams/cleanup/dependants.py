@@ -157,22 +157,43 @@ async def read_dependants(
     connection: AsyncConnection, backend: BackendTables, post_type: int, take_along: Iterable[str]
 ) -> Dependants:
     """As the database has it now. ``take_along`` names tables that Tailrace does not know and that may go, too."""
-    posts, users = relation_of(backend.posts), relation_of(backend.users)
-    known = (backend.comments, backend.post_hashtags, backend.likes, backend.shares, backend.bookmarks)
-    going = {relation_of(table) for table in (*known, backend.notifications, backend.reports)}
-    going |= {_named(name, posts.schema) for name in take_along}
-    references = [_of(key, going, {posts, users}) for key in await read_foreign_keys(connection)]
-    key, about = str(backend.posts.c.id.name), (backend.likes, backend.notifications, backend.reports)
-    generic = [_generic(table, posts, key, post_type) for table in about]
+    posts, may_go = relation_of(backend.posts), _may_go(backend, take_along)
+    references = [
+        Reference(each.child, each.columns, each.parent, each.parent_columns, _goes_along(each, backend, may_go))
+        for each in await read_foreign_keys(connection)
+    ]
+    key = str(backend.posts.c.id.name)
+    generic = [_generic(table, posts, key, post_type) for table in _about_anything(backend)]
     tables = {posts, *(each.child for each in references), *(each.child for each in generic)}
     columns = await read_columns(connection, tables)
     there = [each for each in (*references, *generic) if {*each.columns} <= {*columns.types.get(each.child, ())}]
     return Dependants(there, columns, posts, key)
 
 
-def _of(key: ForeignKey, going: Collection[Relation], never: Collection[Relation]) -> Reference:
-    goes_along = key.child not in never and (key.child in going or key.on_delete == CASCADE)
-    return Reference(key.child, key.columns, key.parent, key.parent_columns, goes_along)
+def tables_that_go(keys: Iterable[ForeignKey], backend: BackendTables, take_along: Iterable[str]) -> set[Relation]:
+    """Posts, and every table of which a row may go along with a post. Not each of them need be there."""
+    may_go, known = _may_go(backend, take_along), list(keys)
+    newest = {relation_of(table) for table in (backend.posts, *_about_anything(backend))}
+    reached: set[Relation] = set()
+    while newest:
+        reached |= newest
+        newest = {key.child for key in known if key.parent in newest and _goes_along(key, backend, may_go)} - reached
+    return reached
+
+
+def _may_go(backend: BackendTables, take_along: Iterable[str]) -> set[Relation]:
+    known = (backend.comments, backend.post_hashtags, backend.shares, backend.bookmarks, *_about_anything(backend))
+    return {*map(relation_of, known), *(_named(name, str(backend.posts.schema)) for name in take_along)}
+
+
+def _about_anything(backend: BackendTables) -> tuple[sa.Table, ...]:
+    """Tables whose rows may be about a row of any table."""
+    return backend.likes, backend.notifications, backend.reports
+
+
+def _goes_along(key: ForeignKey, backend: BackendTables, may_go: Collection[Relation]) -> bool:
+    never = (relation_of(backend.posts), relation_of(backend.users))
+    return key.child not in never and (key.child in may_go or key.on_delete == CASCADE)
 
 
 def _generic(table: sa.Table, posts: Relation, key: str, post_type: int) -> Reference:
