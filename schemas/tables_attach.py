@@ -1,4 +1,4 @@
-"""How far the backfills of ``tailrace attach`` have come."""
+"""What `tailrace attach` keeps: how far its backfills have come, and whose events the database says."""
 
 import sqlalchemy as sa
 
@@ -15,4 +15,11 @@ backfills = sa.Table(
     sa.Column("set_aside", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("started_at", Timestamp, nullable=False, server_default=sa.func.now()),
     sa.Column("finished_at", Timestamp),
+)
+
+event_source = sa.Table(
+    "event_source",
+    metadata,
+    sa.Column("id", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("source", sa.Text, nullable=False),
 )

@@ -86,12 +86,25 @@ def migrate() -> None:
     try:
         asyncio.run(migrate_schema(settings.database.direct_url or settings.database.url))
         click.echo("schema tailrace: up to date")
+        if asyncio.run(_keep_source(settings)):
+            click.echo(f"events that the database says are those of {settings.backend.source}")
         created = asyncio.run(create_topics(settings))
     except DATABASE_ERRORS as error:
         sys.exit(f"tailrace migrate: {explain(error, settings.database)}")
     except KafkaError as error:
         sys.exit(f"tailrace migrate: {_broker_problem(settings, error)}")
     click.echo(f"topics: {len(created)} created" if created else "topics: up to date")
+
+
+async def _keep_source(settings: "Settings") -> bool:
+    """Only what was set: who migrates need not know how the backend was attached."""
+    from streams.attach.event_source import keep_source
+    from streams.db import direct_connection
+
+    if "source" not in settings.backend.model_fields_set:
+        return False
+    async with direct_connection(settings.database) as connection:
+        return await keep_source(connection, settings.backend.source)
 
 
 @cli.command()

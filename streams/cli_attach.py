@@ -149,7 +149,7 @@ async def _backfill(
         raise click.ClickException(f"this backend has no {', '.join(absent)} to backfill")
     await make_room(connection, since)
     for name in options.backfill:
-        backfill = Backfill(name, since, columns, settings.backend.source)
+        backfill = Backfill(name, since, columns)
         if options.again:
             await backfill.forget(connection)
         counts = await backfill.run(connection, click.echo)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from streams.attach import grants
+from streams.attach.event_source import source_step
 from streams.attach.inspection import Findings, inspect
 from streams.attach.installing import Step, carry_out, installed, plan, removal, state_of
 from streams.attach.triggers import Trigger, triggers_for
@@ -59,8 +60,11 @@ async def look(
     findings = await inspect(connection, backend, reads=reads)
     if findings.problems or findings.grants:
         raise CannotAttach(_obstacles(findings))
-    triggers = triggers_for(findings.columns, backend.source)
+    triggers = triggers_for(findings.columns)
     steps = plan(triggers, await installed(connection))
+    source = await source_step(connection, backend.source)
+    if source:
+        steps.insert(0, source)
     if worker_role:
         steps.append(grants.on_our_schema(worker_role, await connection.fetchval(SERVER)))
     has_version = await connection.fetchval(HAS_VERSION)

@@ -95,7 +95,6 @@ class Backfill:
     name: str
     since: datetime
     columns: Columns
-    source: str
 
     async def run(self, connection: asyncpg.Connection, tell: Callable[[str], None]) -> Counts:
         """To the end, from where an earlier start was broken off. A finished one is not begun again."""
@@ -163,7 +162,7 @@ class Backfill:
         page = "(SELECT * FROM {table} AS r WHERE {where} ORDER BY {key}) AS r"
         rows = page.format(table=self._table, where=where, key=self._key)
         saying = NAMES[self.name](self.columns)
-        return insert_events(saying, rows, self.source, RECORD_TIME) + " WHERE at >= $1 RETURNING state"
+        return insert_events(saying, rows, RECORD_TIME) + " WHERE at >= $1 RETURNING state"
 
     async def _let_the_outbox_drain(self, connection: asyncpg.Connection, tell: Callable[[str], None]) -> None:
         told = False

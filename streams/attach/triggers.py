@@ -86,35 +86,35 @@ class Trigger:
         yield f"COMMENT ON FUNCTION {self.function} IS '{self.stamp}'"
 
 
-def triggers_for(columns: Columns, source: str) -> list[Trigger]:
+def triggers_for(columns: Columns) -> list[Trigger]:
     """Every trigger that this backend can have."""
     made = [
-        _trigger(columns, "users", "insert", user_created(columns), source),
-        _trigger(columns, "users", "delete", user_deleted(columns), source),
-        _trigger(columns, "posts", "insert", post_uploaded(columns), source),
-        _trigger(columns, "posts", "delete", post_deleted(columns), source),
+        _trigger(columns, "users", "insert", user_created(columns)),
+        _trigger(columns, "users", "delete", user_deleted(columns)),
+        _trigger(columns, "posts", "insert", post_uploaded(columns)),
+        _trigger(columns, "posts", "delete", post_deleted(columns)),
     ]
     if columns.has("posts.image") or columns.has("posts.video"):
-        made.append(_attached_later(columns, source))
+        made.append(_attached_later(columns))
     if columns.has("post_hashtags.post_id") and columns.has("hashtags.name"):
-        made.append(_trigger(columns, "post_hashtags", "insert", post_tagged(columns), source))
+        made.append(_trigger(columns, "post_hashtags", "insert", post_tagged(columns)))
     return made
 
 
-def _trigger(columns: Columns, table: str, action: str, saying: Saying, source: str) -> Trigger:
+def _trigger(columns: Columns, table: str, action: str, saying: Saying) -> Trigger:
     """For all rows of a statement at once: a third of the cost for each row of a big one."""
     timing = EACH_INSERT if action == "insert" else EACH_DELETE
-    say = SAY.format(insert=insert_events(saying, CHANGED_ROWS, source))
+    say = SAY.format(insert=insert_events(saying, CHANGED_ROWS))
     return _made(columns, table, action, saying.event, say, CHANGED_ROWS, timing)
 
 
-def _attached_later(columns: Columns, source: str) -> Trigger:
+def _attached_later(columns: Columns) -> Trigger:
     """Only where a picture or a video has come: likes and views are updates, too."""
     names = [name for name in ("posts.image", "posts.video") if columns.has(name)]
     pairs = [(columns.value(name, "NEW"), columns.value(name, "OLD")) for name in names]
     attached = " OR ".join(f"{new} IS DISTINCT FROM {old} AND {new} <> ''" for new, old in pairs)
     saying = post_uploaded(columns)
-    say = SAY_ATTACHED.format(attached=attached, say=SAY.format(insert=insert_events(saying, NEW_ROW, source)))
+    say = SAY_ATTACHED.format(attached=attached, say=SAY.format(insert=insert_events(saying, NEW_ROW)))
     return _made(columns, "posts", "update", saying.event, say, NEW_ROW, EACH_UPDATE)
 
 

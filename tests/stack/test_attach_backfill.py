@@ -32,7 +32,7 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def of_posts(connection: asyncpg.Connection) -> Backfill:
     found = await inspect(connection, Backend())
-    return Backfill("posts", SINCE, found.columns, "/backend")
+    return Backfill("posts", SINCE, found.columns)
 
 
 async def test_a_backfill_says_what_the_triggers_would_have_said(

@@ -1,17 +1,20 @@
 """Attaching and detaching: checks, rights, other names and keys, upgrades, and that nothing stays behind."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 from sqlalchemy.schema import CreateSchema
 
 from schemas.backend import backend_tables
 from streams.attach.attaching import CannotAttach, detach, look, what_to_remove
 from streams.backend_presence import backend_of
+from streams.cli import cli
 from streams.db import engine_for
 from streams.devstack.stack import Stack
 from streams.setting_groups import Backend, Database
@@ -115,6 +118,41 @@ async def test_other_names_another_schema_and_uuids(bare_url: str) -> None:
     await connection.close()
     assert (event_id, fact.email) == (f"user.created:{key}", "ada@example.org")
     assert before == 6
+
+
+async def test_triggers_and_emit_say_events_of_one_source_which_is_that_of_the_settings(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await attach_to(connection, database_url)
+
+    told = await attach_to(connection, database_url, Backend(source="/sh'op"))
+    again = await attach_to(connection, database_url, Backend(source="/sh'op"))
+    await add_user(connection, backend_tables(), id=9)
+    await connection.execute("SELECT tailrace.emit('user.deleted', '9', '{\"user_id\": 9}')")
+
+    events = await connection.fetch("SELECT headers FROM tailrace.outbox ORDER BY id")
+    await connection.close()
+    assert (told, again) == (["done: say events as those of /sh'op"], [])
+    identities = [(headers["ce_source"], headers["ce_id"]) for row in events if (headers := dict(json.loads(row[0])))]
+    assert identities == [("/sh'op", "user.created:9"), ("/sh'op", "user.deleted:9")]
+
+
+async def test_a_migration_writes_a_source_that_was_set_and_leaves_it_where_none_was(
+    database_url: str, environment: dict[str, str]
+) -> None:
+    connection = await asyncpg.connect(database_url)
+
+    said = await migrated(environment | {"TAILRACE_BACKEND__SOURCE": "/shop"})
+    unsaid = await migrated(environment)
+
+    assert await connection.fetchval("SELECT source FROM tailrace.event_source") == "/shop"
+    assert ("those of /shop" in said, "those of" in unsaid) == (True, False)
+    await connection.close()
+
+
+async def migrated(environment: dict[str, str]) -> str:
+    result = await asyncio.to_thread(CliRunner(env=environment).invoke, cli, ["migrate"])
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 async def test_times_without_a_zone_are_utc(database_url: str) -> None:
