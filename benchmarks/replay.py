@@ -65,7 +65,7 @@ async def fill(settings: Settings, facts: list[UserCreated], suffix: str = "") -
     await producer.start()
     under_way = []
     for fact in facts:
-        topic, key, value, headers, timestamp = record_of(fact)
+        topic, key, value, headers, timestamp = record_of(fact, datetime.now(UTC))
         name = full_name(settings.kafka, topic + suffix)
         under_way.append(await producer.send(name, value, key=key, headers=headers, timestamp_ms=timestamp))
     await asyncio.gather(*under_way)

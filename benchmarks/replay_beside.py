@@ -95,12 +95,13 @@ async def _publish(publisher: AsyncPublisher, number: int) -> None:
 
 async def import_events(settings: Settings, count: int) -> None:
     """Events that only a replay reads."""
-    producer, now = producer_for(settings.kafka, linger_ms=20), datetime.now(UTC) - timedelta(hours=1)
+    producer, now = producer_for(settings.kafka, linger_ms=20), datetime.now(UTC)
+    begin = now - timedelta(hours=1)
     await producer.start()
     under_way = []
     for number in range(count):
         topic, key, value, headers, timestamp = record_of(
-            post(10_000_000 + number, now + timedelta(milliseconds=number))
+            post(10_000_000 + number, begin + timedelta(milliseconds=number)), now
         )
         name = full_name(settings.kafka, topic + IMPORTED_SUFFIX)
         under_way.append(await producer.send(name, value, key=key, headers=headers, timestamp_ms=timestamp))

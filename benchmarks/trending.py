@@ -72,7 +72,7 @@ async def fill(settings: Settings, count: int) -> None:
     producer = AIOKafkaProducer(**client_options(settings.kafka), linger_ms=50, max_batch_size=1 << 20)
     await producer.start()
     for post in posts(count):
-        topic, key, value, headers, timestamp = record_of(post)
+        topic, key, value, headers, timestamp = record_of(post, datetime.now(UTC))
         await producer.send(topic, value, key=key, headers=headers, timestamp_ms=timestamp)
     await producer.stop()
 

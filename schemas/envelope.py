@@ -4,12 +4,15 @@ Source: the CloudEvents Kafka protocol binding, section 3.2.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 LAST_TIMESTAMP = 253_402_300_799_000
 """The last second of the year 9999, in ms."""
+
+OLDEST_RECORD = timedelta(days=9)
+"""A day beyond what trends count, and five days before a topic of facts is rid of it."""
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -63,6 +66,15 @@ def identify(headers: Iterable[tuple[str, bytes | None]], topic: str, partition:
         return Identity(f"kafka:{topic}", topic, f"{partition}:{offset}")
     said = source.decode(errors="replace") if source else DEFAULT_SOURCE
     return Identity(said, topic, event_id.decode(errors="replace"))
+
+
+def record_time(occurred_at: datetime, now: datetime) -> int:
+    """The timestamp in ms of the record that says at ``now`` what happened then.
+
+    It is the event's own time, by which trends go. But brokers delete by it: what is older than ``OLDEST_RECORD`` gets
+    that age, which is too old for trends all the same, so that somebody can read it before it is gone.
+    """
+    return int(max(occurred_at, now - OLDEST_RECORD).timestamp() * 1000)
 
 
 def instant_of(timestamp: int) -> datetime:

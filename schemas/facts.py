@@ -1,10 +1,11 @@
 """A fact on its way: from JSON, and as the record that says it. The client that backends install has it too."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
-from schemas.envelope import DEFAULT_SOURCE, Headers, Identity, event_headers
+from schemas.envelope import DEFAULT_SOURCE, Headers, Identity, event_headers, record_time
 from schemas.events import FACTS, Fact
 
 
@@ -50,12 +51,11 @@ def checked_json(fact: Fact) -> bytes:
     return data
 
 
-def record_of(fact: Fact, source: str = DEFAULT_SOURCE) -> tuple[str, bytes, bytes, Headers, int]:
-    """Topic, key, value, headers and timestamp (ms) of the record that says this fact. Raises ``InvalidEvent``."""
+def record_of(fact: Fact, now: datetime, source: str = DEFAULT_SOURCE) -> tuple[str, bytes, bytes, Headers, int]:
+    """Topic, key, value, headers and timestamp (ms) of the record that says this fact now. Raises ``InvalidEvent``."""
     topic, data = event_type_of(fact), checked_json(fact)
     headers = event_headers(Identity(source, topic, fact.natural_id), fact.occurred_at)
-    timestamp = int(fact.occurred_at.timestamp() * 1000)
-    return topic, str(fact.key).encode(), data, headers, timestamp
+    return topic, str(fact.key).encode(), data, headers, record_time(fact.occurred_at, now)
 
 
 def event_type_of(fact: Fact) -> str:

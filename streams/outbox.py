@@ -33,7 +33,9 @@ WAKE = text("SELECT tailrace.wake_relay()")
 
 @dataclass(frozen=True)
 class OutboxRow:
-    """A record to be published at ``due_at``, or at once where that is None. ``occurred_at`` is its timestamp."""
+    """A record to be published at ``due_at``, or at once where that is None. ``occurred_at`` is its timestamp,
+    unless that is so long ago that the topic would be rid of it at once.
+    """
 
     topic: str
     key: bytes | None

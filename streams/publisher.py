@@ -5,6 +5,7 @@ The client that backends install is built from this file too.
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -64,7 +65,7 @@ class AsyncPublisher:
             raise RuntimeError("use the publisher as `async with AsyncPublisher(...) as publisher:`")
         if not facts:
             return []
-        records = [record_of(fact, self._source) for fact in facts]
+        records = [record_of(fact, datetime.now(UTC), self._source) for fact in facts]
         producer, under_way = await self._current(), []
         for record in records:
             under_way.append(await self._send(producer, *record))

@@ -10,13 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
+from schemas.envelope import record_time
 from schemas.topics import TOPIC_BY_NAME
 from streams import relay_sql as sql
 from streams.cancellation import is_cancelled
@@ -206,9 +207,17 @@ class Relay:
             row["payload"],
             key=row["key"],
             headers=unpack_headers(row["headers"]),
-            timestamp_ms=int(row["occurred_at"].timestamp() * 1000),
+            timestamp_ms=_record_time(row),
         )
         return sent
+
+
+def _record_time(row: asyncpg.Record) -> int:
+    """In ms: the row's own time, and where the topic does not keep records for ever, one that it bears."""
+    at: datetime = row["occurred_at"]
+    if TOPIC_BY_NAME[row["topic"]].retention is None:
+        return int(at.timestamp() * 1000)
+    return record_time(at, datetime.now(UTC))
 
 
 def _reason(row: asyncpg.Record, error: Exception) -> str:

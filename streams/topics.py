@@ -57,8 +57,10 @@ def _configuration(topic: Topic) -> Mapping[str, str]:
     configuration = {
         "retention.ms": str(retention),
         "message.timestamp.type": "CreateTime",
-        # An event of tomorrow is refused by us, with a reason, and not by the broker with its whole batch.
+        # An event of tomorrow is refused by us, with a reason, and not by the broker with its whole batch; an old one
+        # that another client sends is refused by nobody.
         "message.timestamp.after.max.ms": str(2**63 - 1),
+        "message.timestamp.before.max.ms": str(2**63 - 1),
     }
     if topic.name.endswith(DEAD_LETTER_SUFFIX):
         configuration["max.message.bytes"] = str(MAX_REQUEST_BYTES)

@@ -56,7 +56,7 @@ class Day:
         return self.spoilt.total() + sum(count for (_, fate), count in self.commands.items() if fate == "too_old")
 
     def say(self, fact: Fact, times: int = 1) -> None:
-        self.records += [record_of(fact)] * times
+        self.records += [record_of(fact, datetime.now(UTC))] * times
 
     def spoil(self, topic: str, number: int) -> None:
         """A record that nobody can decode."""

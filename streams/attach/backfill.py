@@ -60,9 +60,6 @@ WORKER_RUNS = """
            AND (classid::bigint << 32) | objid::bigint = hashtext('tailrace.relay')::bigint)
 """
 
-# Of events that are older than the counter takes, and than retention may keep, the record gets a time that both bear.
-RECORD_TIME = "greatest(at, now() - interval '9 days')"
-
 
 class RestartWorkers(Exception):
     """Workers that run do not know yet how far back the ledger reaches; they would refuse what is older."""
@@ -162,7 +159,7 @@ class Backfill:
         page = "(SELECT * FROM {table} AS r WHERE {where} ORDER BY {key}) AS r"
         rows = page.format(table=self._table, where=where, key=self._key)
         saying = NAMES[self.name](self.columns)
-        return insert_events(saying, rows, RECORD_TIME) + " WHERE at >= $1 RETURNING state"
+        return insert_events(saying, rows) + " WHERE at >= $1 RETURNING state"
 
     async def _let_the_outbox_drain(self, connection: asyncpg.Connection, tell: Callable[[str], None]) -> None:
         told = False

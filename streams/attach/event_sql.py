@@ -20,7 +20,7 @@ LONGEST_TEXT = 100_000
 INSERT_EVENTS = """INSERT INTO tailrace.outbox (topic, key, headers, payload, occurred_at, state, error)
     SELECT '{event}', convert_to(key, 'UTF8'),
            tailrace.event_headers('{event}', id, at, (SELECT source FROM tailrace.event_source)),
-           convert_to(data::text, 'UTF8'), CASE WHEN problem IS NULL THEN {record_time} ELSE now() END,
+           convert_to(data::text, 'UTF8'), CASE WHEN problem IS NULL THEN at ELSE now() END,
            CASE WHEN problem IS NULL THEN 'pending' ELSE 'set_aside' END, problem
       FROM (SELECT ({key})::text AS key, {id} AS id, {at} AS at,
                {problem} AS problem,
@@ -173,7 +173,7 @@ def rfc3339(instant: str) -> str:
     return f"to_char({instant} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
 
-def insert_events(saying: Saying, rows: str, record_time: str = "at") -> str:
+def insert_events(saying: Saying, rows: str) -> str:
     """Outbox rows for ``rows``: SQL that names them ``r``. ``at`` is the event's time."""
     pairs = ",\n               ".join(f"'{name}', {value}" for name, value in saying.data.items())
     return INSERT_EVENTS.format(
@@ -182,7 +182,6 @@ def insert_events(saying: Saying, rows: str, record_time: str = "at") -> str:
         id=saying.event_id,
         at=saying.occurred_at,
         problem=saying.problem,
-        record_time=record_time,
         pairs=pairs,
         rows=saying.joined.format(rows=rows),
     )

@@ -52,13 +52,6 @@ async def test_a_backfill_says_what_the_triggers_would_have_said(
     assert [[row[name] for name in same] for row in backfilled] == [[row[name] for name in same] for row in triggered]
 
 
-async def test_records_of_old_events_have_a_time_that_the_topics_keep(connection: asyncpg.Connection) -> None:
-    await (await of_posts(connection)).run(connection, lambda _: None)
-
-    oldest = await connection.fetchval("SELECT min(occurred_at) FROM tailrace.outbox")
-    assert oldest > NOW - timedelta(days=9, minutes=1)
-
-
 async def test_a_backfill_goes_on_where_it_was_broken_off_and_is_not_begun_again(
     connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,7 @@
 """The relay on real PostgreSQL and Kafka: order, set-aside rows, due times, standby."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,42 +9,23 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.envelope import OLDEST_RECORD, rfc3339
+from schemas.topics import FACT_RETENTION
 from streams import relay_sql
 from streams.db import direct_connection
-from streams.health import Health
 from streams.metrics import Metrics
 from streams.outbox import OutboxRow, put
-from streams.relay import Relay
 from streams.settings import Settings
 from streams.topics import create_topics
+from streams.trending.counting import LATE
 from tests.events import emit, post_uploaded, records_of, user_created
+from tests.relays import left, nothing_left, running_relay
 from tests.waiting import eventually
-
-
-@asynccontextmanager
-async def running_relay(settings: Settings) -> AsyncIterator[Metrics]:
-    metrics = Metrics()
-    task = asyncio.create_task(Relay(settings, metrics, Health().progress("relay")).run())
-    try:
-        yield metrics
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 @pytest.fixture(autouse=True)
 async def topics(settings: Settings) -> None:
     await create_topics(settings)
-
-
-async def left(engine: AsyncEngine) -> list[Any]:
-    async with engine.connect() as connection:
-        return list((await connection.execute(text("SELECT * FROM tailrace.outbox ORDER BY id"))).all())
-
-
-async def nothing_left(engine: AsyncEngine) -> bool:
-    return not await left(engine)
 
 
 def row(topic: str = "queue.default", **changes: Any) -> OutboxRow:
@@ -66,7 +46,7 @@ async def test_events_of_a_key_keep_their_order(settings: Settings, engine: Asyn
 
 
 async def test_an_event_carries_its_identity_and_its_own_time(settings: Settings, engine: AsyncEngine) -> None:
-    event = user_created(7, created_at=datetime(2026, 11, 1, 12, 30, 5, 123000, tzinfo=UTC))
+    event = user_created(7, created_at=datetime.now(UTC).replace(microsecond=123000) - timedelta(days=3))
 
     async with running_relay(settings):
         await emit(engine, event)
@@ -74,10 +54,26 @@ async def test_an_event_carries_its_identity_and_its_own_time(settings: Settings
 
     headers = dict(record.headers)
     assert headers["ce_id"].decode() == event.natural_id
-    assert headers["ce_time"] == b"2026-11-01T12:30:05.123000Z"
+    assert headers["ce_time"].decode() == rfc3339(event.created_at)
     assert (headers["ce_source"], headers["ce_specversion"]) == (b"/backend", b"1.0")
     assert record.timestamp == int(event.created_at.timestamp() * 1000)
     assert record.key == b"7"
+
+
+async def test_the_record_of_an_old_event_has_a_time_that_no_topic_is_rid_of_at_once(
+    settings: Settings, engine: AsyncEngine
+) -> None:
+    event, began = user_created(7, created_at=datetime(1999, 11, 1, tzinfo=UTC)), datetime.now(UTC)
+
+    async with running_relay(settings):
+        await emit(engine, event)
+        (record,) = await eventually(lambda: records_of(settings, "user.created"))
+
+    age = began - datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    assert OLDEST_RECORD - timedelta(minutes=1) < age < OLDEST_RECORD + timedelta(seconds=1)
+    assert FACT_RETENTION - timedelta(days=4) > OLDEST_RECORD and LATE < OLDEST_RECORD
+    assert dict(record.headers)["ce_time"] == b"1999-11-01T00:00:00.000000Z"
+    assert json.loads(record.value)["created_at"] == "1999-11-01T00:00:00Z"
 
 
 async def test_a_rolled_back_transaction_says_nothing(settings: Settings, engine: AsyncEngine) -> None:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -91,7 +92,7 @@ class Publisher:
         """Send the facts and wait for all. Raises ``InvalidEvent`` before anything is sent, ``NotDelivered`` with the
         facts that the broker does not have for certain.
         """
-        records = [record_of(fact, self._source) for fact in facts]
+        records = [record_of(fact, datetime.now(UTC), self._source) for fact in facts]
         sent = [self._send(fact, *record, log_failure=False) for fact, record in zip(facts, records, strict=True)]
         failures = [(fact, error) for fact, found in zip(facts, sent, strict=True) if (error := _error(found))]
         if failures:
@@ -103,7 +104,7 @@ class Publisher:
 
         Waits where the buffer is full. Raises ``InvalidEvent``.
         """
-        return self._send(fact, *record_of(fact, self._source), log_failure=True)
+        return self._send(fact, *record_of(fact, datetime.now(UTC), self._source), log_failure=True)
 
     def _send(
         self, fact: Fact, topic: str, key: bytes, value: bytes, headers: Any, at: int, *, log_failure: bool
