@@ -6,16 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from streams.backend_rows import find_row
 from streams.cleanup.post_files import PostFiles, forget_rows
-from streams.forgetting import binned, runs
+from streams.forgetting import binned, mails
 from streams.forgetting.subject import Subject
+from streams.forgetting.together import erase_traces
 from streams.task import Context
-
-# The row stays, with template, user's id and cause: by these no mail goes out twice.
-ANONYMISE_MAILS = sa.text("""
-    UPDATE tailrace.mail_deliveries SET recipient = '', subject = '', error = NULL
-     WHERE user_id = :user AND (recipient <> '' OR subject <> '')
-""")
 
 BIN = sa.text("SELECT files FROM tailrace.deleted_posts WHERE post_id = ANY(CAST(:posts AS text[]))")
 EMPTY_BIN = sa.text("DELETE FROM tailrace.deleted_posts WHERE post_id = ANY(CAST(:posts AS text[]))")
@@ -26,6 +22,8 @@ IN_KAFKA = (
 )
 THE_ID = "tailrace.mail_deliveries keeps the id with each mail's template and cause, so that none is sent again"
 OWN_FILES = "the post's own picture or video is the backend's, and stays unless the post was in the recycle bin"
+AVATAR = "the user's avatar is the backend's file: Tailrace neither reads nor copies it"
+STILL_THERE = "the backend has the user: what lists of mails the user has unsubscribed from is kept"
 EXPORTS = "what `tailrace export` has written elsewhere"
 
 Report = dict[str, Any]
@@ -33,13 +31,17 @@ Report = dict[str, Any]
 
 async def forget_user_everywhere(ctx: Context, user_id: str) -> Report:
     """The report: what was erased, what was anonymised, and what is left where."""
-    subject = Subject("user", user_id)
+    users = ctx.backend.users
+    user = await find_row(ctx.engine, users, user_id, users.c.email)
     async with ctx.engine.begin() as connection:
-        mails = (await connection.execute(ANONYMISE_MAILS, {"user": user_id})).rowcount
+        anonymised = await mails.anonymise(connection, user_id, user.email if user else None)
+        unsubscriptions = 0 if user else await mails.forget_unsubscriptions(connection, user_id)
         posts = await binned.own_posts(connection, user_id)
         mentions = await binned.erase_mentions(connection, ctx.backend, user_id)
-    erased = {"rows_of_others_deleted_posts": mentions, **await _erase_posts(ctx, posts)}
-    return await _with_runs(ctx, subject, erased, {"mail_deliveries": mails}, [IN_KAFKA, THE_ID, EXPORTS])
+    erased = {"unsubscriptions": unsubscriptions, "rows_of_others_deleted_posts": mentions}
+    erased |= await _erase_posts(ctx, posts)
+    left = [IN_KAFKA, THE_ID, AVATAR, EXPORTS, *([STILL_THERE] if user else [])]
+    return await _with_runs(ctx, Subject("user", user_id), erased, anonymised, left)
 
 
 async def forget_post_everywhere(ctx: Context, post_id: str) -> Report:
@@ -80,9 +82,8 @@ async def _empty_bin(connection: AsyncConnection, posts: Collection[str]) -> int
 async def _with_runs(
     ctx: Context, subject: Subject, erased: dict[str, int], anonymised: dict[str, int], left: list[str]
 ) -> Report:
-    cancelled = await runs.cancel_waiting(ctx.engine, subject)
-    erased["outbox"] = await runs.erase_from_outbox(ctx.engine, subject)
-    anonymised["task_runs"] = await runs.anonymise(ctx.engine, subject)
-    under_way = await runs.count_running(ctx.engine, subject)
-    counts = {"erased": erased, "anonymised": anonymised, "cancelled_runs": cancelled, "runs_under_way": under_way}
-    return {"subject": str(subject), **counts, "left": left}
+    traces = await erase_traces(ctx, subject)
+    erased["outbox"] = traces.outbox
+    anonymised["task_runs"] = traces.anonymised
+    counts = {"cancelled_runs": traces.cancelled, "runs_under_way": traces.under_way}
+    return {"subject": str(subject), "erased": erased, "anonymised": anonymised, **counts, "left": left}

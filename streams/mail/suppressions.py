@@ -13,10 +13,16 @@ from streams.mail.links import Subscription
 EVERY_LIST = "*"
 Reason = Literal["bounced", "complained", "unsubscribed", "by_hand"]
 
-# Keep it; what is known already stays as it was said first.
+# Keep it; what is known already stays as it was said first, also where only a hash of the address is kept.
 ADD = text("""
     INSERT INTO tailrace.suppressions (kind, value, mailing_list, reason, detail)
-    VALUES (:kind, :value, :mailing_list, :reason, :detail)
+    SELECT kind, value, mailing_list, reason, detail
+      FROM (VALUES (CAST(:kind AS text), CAST(:value AS text), CAST(:mailing_list AS text), CAST(:reason AS text),
+                    CAST(:detail AS text))) AS said (kind, value, mailing_list, reason, detail)
+     WHERE NOT EXISTS (
+               SELECT FROM tailrace.suppressions AS hashed
+                WHERE said.kind = 'address' AND hashed.kind = 'address' AND hashed.mailing_list = said.mailing_list
+                  AND hashed.value = tailrace.hashed_address(said.value))
     ON CONFLICT (kind, value, mailing_list) DO NOTHING
 """)
 
@@ -34,7 +40,8 @@ FIND = text("""
       FROM unnest(CAST(:addresses AS text[]), CAST(:user_ids AS text[]), CAST(:lists AS text[]))
            WITH ORDINALITY AS want (address, user_id, mailing_list, n)
       JOIN tailrace.suppressions AS found
-        ON (found.kind, found.value) IN (('address', want.address), ('user', want.user_id))
+        ON (found.kind, found.value) IN (('address', want.address), ('user', want.user_id),
+                                         ('address', tailrace.hashed_address(want.address)))
        AND found.mailing_list IN ('*', want.mailing_list)
      ORDER BY want.n, found.kind
 """)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from agents.forget_post import ForgetPost, forget_post
 from agents.forget_user import ForgetUser, forget_user
@@ -16,6 +17,11 @@ from agents.send_welcome_email import WelcomeEmail, send_welcome_email
 from schemas.events import UserDeleted
 from schemas.tables import mail_deliveries, outbox, task_runs
 from schemas.tables_cleanup import deleted_posts
+from schemas.tables_data import post_engagement
+from schemas.tables_forgetting import forgotten as notes
+from schemas.tables_mail import suppressions
+from streams.mail.links import Subscription
+from streams.mail.suppressions import Suppression, suppress
 from streams.task import Done, Retry, Skip
 from tests.backend import say
 from tests.events import user_created
@@ -45,6 +51,11 @@ async def a_known_user(shop: Workshop) -> None:
         await say(connection, UserDeleted(user_id=7, deleted_at=NOON))
 
 
+async def delete(shop: Workshop, table: sa.Table, row_id: int) -> None:
+    async with shop.engine.begin() as connection:
+        await connection.execute(table.delete().where(table.c.id == row_id))
+
+
 async def traces(shop: Workshop, *tables: Any) -> list[str]:
     """Rows in which there is still something of user 7 beside the id."""
     rows = [str(msgspec.to_builtins(row, enc_hook=repr)) for table in tables for row in await shop.rows(table)]
@@ -60,7 +71,7 @@ async def test_of_a_user_nothing_is_left_but_the_id_that_keeps_mails_from_going_
     assert await traces(shop, mail_deliveries, task_runs) == []
     mails = {row["user_id"]: (row["recipient"], row["state"]) for row in await shop.rows(mail_deliveries)}
     assert mails == {"7": ("", "sent"), "70": ("u70@example.org", "sent")}
-    assert report["anonymised"] == {"mail_deliveries": 1, "task_runs": 3}
+    assert report["anonymised"] == {"mail_deliveries": 1, "suppressions": 0, "task_runs": 3}
     assert (report["cancelled_runs"], report["erased"]["outbox"]) == (1, 2)
     waiting = [json.loads(row["payload"]) for row in await shop.rows(outbox)]
     assert sorted((fact["user_id"], "deleted_at" in fact) for fact in waiting) == [(7, True), (70, False)]
@@ -109,8 +120,9 @@ async def test_own_posts_leave_the_recycle_bin_and_rows_in_others_posts_do_too(s
 
 
 async def test_of_a_post_renditions_and_rows_go_and_its_own_picture_is_the_backends(shop: Workshop) -> None:
-    await rendered(shop, "5")
-    await rendered(shop, "51")
+    for post in ("5", "51"):
+        await rendered(shop, post)
+        await shop.add(post_engagement, post_id=post, score=1, computed_at=NOON)
     await shop.storage.put({"posts/5.jpg": b"x"})
 
     outcome = await shop.run(forget_post, ForgetPost("5"))
@@ -118,8 +130,67 @@ async def test_of_a_post_renditions_and_rows_go_and_its_own_picture_is_the_backe
     assert isinstance(outcome, Done)
     assert (outcome.result["erased"]["files"], outcome.result["erased"]["media_renditions"]) == (1, 1)
     assert await rendered_posts(shop) == ["51"]
+    assert [row["post_id"] for row in await shop.rows(post_engagement)] == ["51"]
     keys = ("renditions/5/a.webp", "renditions/51/a.webp", "posts/5.jpg")
     assert [await shop.storage.exists(key) for key in keys] == [False, True, True]
+
+
+async def a_user_who_wants_no_mail(shop: Workshop) -> None:
+    await shop.add_user(7)
+    await shop.run(send_welcome_email, WelcomeEmail(7), cause="welcome")
+    async with shop.engine.begin() as connection:
+        await suppress(connection, Suppression.of_address("U7@example.org"), "complained", "of u7@example.org")
+        await suppress(connection, Suppression.of(Subscription("7", "digest")), "unsubscribed")
+
+
+async def test_an_address_that_complained_is_known_by_a_hash_alone_and_still_gets_no_mail(shop: Workshop) -> None:
+    await a_user_who_wants_no_mail(shop)
+    await delete(shop, shop.backend.users, 7)
+
+    report = await forgotten(shop)
+
+    await shop.add_user(8, email="u7@example.org")
+    await shop.run(send_welcome_email, WelcomeEmail(8), cause="again")
+    async with shop.engine.begin() as connection:
+        said_again = await suppress(connection, Suppression.of_address("u7@example.org"), "bounced")
+    (kept,) = await shop.rows(suppressions)
+    assert (kept["kind"], kept["reason"], kept["detail"]) == ("address", "complained", None)
+    assert kept["value"].startswith("sha256:") and not said_again
+    assert {row["user_id"]: row["state"] for row in await shop.rows(mail_deliveries)} == {
+        "7": "sent",
+        "8": "suppressed",
+    }
+    assert (report["erased"]["unsubscriptions"], report["anonymised"]["suppressions"]) == (1, 1)
+
+
+async def test_who_is_still_there_stays_unsubscribed(shop: Workshop) -> None:
+    await a_user_who_wants_no_mail(shop)
+
+    report = await forgotten(shop)
+
+    assert {row["kind"] for row in await shop.rows(suppressions)} == {"address", "user"}
+    assert "the backend has the user" in report["left"][-1]
+
+
+async def test_who_waits_is_forgotten_along_and_has_a_report_all_the_same(shop: Workshop) -> None:
+    for user in (7, 70, 71):
+        await shop.run(send_notification, SendNotification(recipient_id=user, message="later"), cause=f"told {user}")
+    await binned(shop, "5", days=1)
+    for user in (70, 71):
+        await shop.record(await shop.claim(forget_user, ForgetUser(user), cause=str(user)), Retry("busy"))
+    await shop.record(await shop.claim(forget_post, ForgetPost(5, keep_binned=True), cause="5"), Retry("busy"))
+
+    alone = await forgotten(shop)
+
+    assert await traces(shop, task_runs) == []
+    assert sorted((row["kind"], row["subject_id"]) for row in await shop.rows(notes)) == [
+        ("user", "70"),
+        ("user", "71"),
+    ]
+    along = await shop.run(forget_user, ForgetUser(70), cause="70", attempt=2)
+    assert isinstance(along, Done)
+    assert {**along.result, "subject": ""} == {**alone, "subject": ""} and alone["anonymised"]["task_runs"] == 1
+    assert [row["subject_id"] for row in await shop.rows(notes)] == ["71"]
 
 
 async def test_a_post_that_the_clean_up_has_deleted_is_not_forgotten_before_its_time(shop: Workshop) -> None:
