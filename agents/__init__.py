@@ -3,6 +3,7 @@
 from agents.cleanup_expired_tokens import cleanup_expired_tokens
 from agents.cleanup_old_notifications import cleanup_old_notifications
 from agents.cleanup_old_posts import cleanup_old_posts
+from agents.cleanup_old_renditions import cleanup_old_renditions
 from agents.forget_post import forget_post
 from agents.forget_user import forget_user
 from agents.generate_content_analytics import generate_content_analytics
@@ -29,6 +30,7 @@ TASKS: tuple[Task, ...] = (
     cleanup_expired_tokens,
     cleanup_old_notifications,
     cleanup_old_posts,
+    cleanup_old_renditions,
     purge_deleted_posts,
     forget_user,
     forget_post,

@@ -10,6 +10,7 @@ from streams.media import assets
 from streams.media.assets import Asset
 from streams.media.errors import BadMedia, MissingMedia, RenderCrashed, StorageFailed
 from streams.media.jobs import Rendered
+from streams.media.leftovers import put_off
 from streams.media.paths import check_length
 from streams.task import Context, Done, Effect, Outcome, Retry, Skip, task
 
@@ -57,6 +58,7 @@ async def process_media_upload(args: MediaUpload, ctx: Context) -> Outcome:
         return Skip(f"post {args.post_id!r} does not exist")
     made: dict[Asset, Rendered | str] = {}
     for asset in await _to_make(args, ctx):
+        await put_off(ctx.engine, asset.post_id)
         await assets.show_processing(ctx.engine, ctx.claim, asset)
         try:
             made[asset] = await ctx.renderer.render(asset.post_id, asset.source, asset.kind, asset.focus)

@@ -17,6 +17,7 @@ STORAGE_FORM = "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix;
 
 SHORTEST_SECRET = 16
 SHORTEST_KEEP = timedelta(days=62)
+SHORTEST_OLD_RENDITIONS_KEEP = timedelta(hours=2)
 
 
 def checked_database_url(url: str) -> str:
@@ -115,6 +116,13 @@ def checked_keep(duration: timedelta) -> timedelta:
     """Long enough that no command which still travels finds its month gone."""
     if duration < SHORTEST_KEEP:
         raise ValueError(f"at least {SHORTEST_KEEP.days}d, or repeats of older commands could not be recognised")
+    return duration
+
+
+def checked_old_renditions_keep(duration: timedelta) -> timedelta:
+    """Longer than a run that makes them again may take."""
+    if duration < SHORTEST_OLD_RENDITIONS_KEEP:
+        raise ValueError("at least 2h, or a file could be deleted that is just being made again")
     return duration
 
 

@@ -91,6 +91,10 @@ class Cleanup(Group):
     take_along: str = Field("", description="unknown tables whose rows are deleted with a post, with commas between")
     deleted_posts_keep: Duration = Field(timedelta(days=30), description="deleted posts are purged after so long")
 
+    old_renditions_keep: Annotated[Duration, AfterValidator(check.checked_old_renditions_keep)] = Field(
+        timedelta(days=7), description="files whose place others have taken stay for so long, for pages that show them"
+    )
+
     @property
     def tables_taken_along(self) -> list[str]:
         """The names in ``take_along``."""

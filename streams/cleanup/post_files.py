@@ -22,6 +22,7 @@ IN_THE_BIN = sa.text("""
 # What we know of the media of posts. The files go first: a row never names a file that is not there for long.
 FORGET_RENDITIONS = sa.text("DELETE FROM tailrace.media_renditions WHERE post_id = ANY(CAST(:posts AS text[]))")
 FORGET_ASSETS = sa.text("DELETE FROM tailrace.media_assets WHERE post_id = ANY(CAST(:posts AS text[]))")
+FORGET_LEFTOVERS = sa.text("DELETE FROM tailrace.media_leftovers WHERE folder = ANY(CAST(:folders AS text[]))")
 FORGET_SCORES = sa.text("DELETE FROM tailrace.post_engagement WHERE post_id = ANY(CAST(:posts AS text[]))")
 
 
@@ -68,10 +69,12 @@ class PostFiles:
 
 async def forget_rows(connection: AsyncConnection, posts: Iterable[str]) -> dict[str, int]:
     """What our tables say of the media and scores of these posts, in the caller's transaction; how many rows."""
-    values = {"posts": list(posts)}
+    known = list(posts)
+    values = {"posts": known, "folders": [rendition_folder(post) for post in known]}
     statements = {
         "media_renditions": FORGET_RENDITIONS,
         "media_assets": FORGET_ASSETS,
+        "media_leftovers": FORGET_LEFTOVERS,
         "post_engagement": FORGET_SCORES,
     }
     return {name: (await connection.execute(statement, values)).rowcount for name, statement in statements.items()}

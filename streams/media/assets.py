@@ -21,6 +21,7 @@ from streams.claims import Claim
 from streams.db import autocommit
 from streams.ledger import hold
 from streams.media.jobs import Kind, Rendered
+from streams.media.leftovers import leave_others
 from streams.media.recipe import AVIF, VIDEO, WEBP
 from streams.outbox import OutboxRow, put
 
@@ -64,7 +65,7 @@ GIVE_UP = text("""
      WHERE post_id = :post_id AND source = :source AND status <> 'ready'
 """)
 
-# Variants that today's recipes do not have. Their files stay: pages that were loaded before may still show them.
+# Variants that today's recipes do not have.
 DROP_OTHERS = text("""
     DELETE FROM tailrace.media_renditions
      WHERE post_id = :post_id AND source = :source AND NOT (variant = ANY(:variants))
@@ -128,10 +129,13 @@ async def _show(engine: AsyncEngine, claim: Claim, asset: Asset, status: str, er
 
 
 async def keep_renditions(connection: AsyncConnection, claim: Claim, asset: Asset, rendered: Rendered) -> None:
-    """The asset is ready, and these are its renditions. Raises ``LostClaim``."""
+    """The asset is ready, and these are its renditions. The files of others stay for a while: pages that were loaded
+    before may still show them. Raises ``LostClaim``.
+    """
     await hold(connection, claim)
     known = {name: getattr(rendered, name) for name in KNOWN}
     await _end(connection, asset, {**known, "status": "ready", "error": None})
+    await leave_others(connection, asset.post_id, asset.source, [made.key for made in rendered.renditions])
     variants = [rendition.variant for rendition in rendered.renditions]
     await connection.execute(DROP_OTHERS, {**asset.key, "variants": variants})
     for rendition in rendered.renditions:

@@ -20,6 +20,8 @@ NO_KEY = {
     errno.ENOTDIR: "a part of it is a file",
 }
 
+RENDITIONS = "renditions"
+
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -109,7 +111,7 @@ def rendition_key(post_id: str, digest: str, recipe: str, variant: str, extensio
 
 def rendition_folder(post_id: str) -> str:
     """The prefix of all renditions of a post, and of no other post's."""
-    return f"renditions/{_folder(post_id)}"
+    return f"{RENDITIONS}/{_folder(post_id)}"
 
 
 def _folder(post_id: str) -> str:

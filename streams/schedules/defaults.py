@@ -26,6 +26,7 @@ DEFAULTS = (
     Default("update_trending_hashtags", "0 * * * *"),
     Default("cleanup_old_posts", "0 1 * * SUN"),
     Default("purge_deleted_posts", "30 1 * * *"),
+    Default("cleanup_old_renditions", "45 1 * * *"),
     Default("cleanup_expired_tokens", "0 2 * * *"),
     Default("cleanup_old_notifications", "30 2 * * *"),
     Default("update_user_statistics", "0 3 * * *"),
