@@ -5,13 +5,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import Id
 from streams.mail import deliveries
-from streams.mail.digest_editions import find_edition
 from streams.mail.digest_mail import digest_mail
-from streams.mail.digest_posts import find_posts
 from streams.mail.digest_readers import why_not
 from streams.mail.digest_times import TOO_LATE, due
 from streams.mail.patience import THROUGH_AN_OUTAGE
-from streams.mail.recipients import find_recipient
 from streams.mail.template import DIGEST
 from streams.task import Context, Effect, Outcome, Skip, task
 
@@ -34,22 +31,19 @@ def _leave_in_doubt(args: Digest, reason: str) -> Effect:
 async def send_digest(args: Digest, ctx: Context) -> Outcome:
     """Once per user and week. A mail that may have gone is held: a second copy would be worse than none."""
     presence = await ctx.mailer.look(ctx.backend)
-    user = await find_recipient(ctx.engine, presence, args.user_id)
+    reading = ctx.mailer.reading
+    user = await reading.recipient(presence, args.user_id)
     if user is None:
         return Skip(f"user {args.user_id!r} does not exist")
     now = ctx.now()
     if said := why_not(user, now, ctx.settings.tasks.digest_active_within):
         return Skip(said)
-    async with ctx.engine.connect() as connection:
-        edition = await find_edition(connection, args.week)
-        if edition is None:
-            return Skip(
-                f"nobody has begun the digests of {args.week}; `tailrace enqueue send_content_digest_email` does"
-            )
-        if now > due(args.week, user.zone) + TOO_LATE:
-            return Skip(f"the week {args.week} is over")
-        post_url = ctx.settings.mail.post_url
-        posts = await find_posts(connection, presence, user.user_id, edition.best, edition.between, post_url)
+    edition = await reading.edition(args.week)
+    if edition is None:
+        return Skip(f"nobody has begun the digests of {args.week}; `tailrace enqueue send_content_digest_email` does")
+    if now > due(args.week, user.zone) + TOO_LATE:
+        return Skip(f"the week {args.week} is over")
+    posts = await reading.posts(presence, user.user_id, edition)
     if not posts:
         return Skip(f"nothing was posted that user {args.user_id!r} could be shown")
     return await ctx.mailer.send(digest_mail(user, args.week, posts), ctx.claim, now)

@@ -6,7 +6,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.events import Id, UserCreated
 from streams.mail import deliveries
 from streams.mail.patience import THROUGH_AN_OUTAGE
-from streams.mail.recipients import find_recipient
 from streams.mail.template import WELCOME
 from streams.mail.welcome_mail import welcome_cause, welcome_mail
 from streams.task import Context, Effect, Outcome, Skip, task
@@ -34,7 +33,7 @@ def _leave_in_doubt(args: WelcomeEmail, reason: str) -> Effect:
 async def send_welcome_email(args: WelcomeEmail, ctx: Context) -> Outcome:
     """A user who joined long ago gets none: a backfill or a replay of old events mails nobody."""
     presence = await ctx.mailer.look(ctx.backend)
-    user = await find_recipient(ctx.engine, presence, args.user_id)
+    user = await ctx.mailer.reading.recipient(presence, args.user_id)
     if user is None:
         return Skip(f"user {args.user_id!r} does not exist")
     max_age = ctx.settings.tasks.welcome_max_age

@@ -35,7 +35,7 @@ from streams.mail.digest_times import week_of
 from streams.mail.fan_out import submit_many
 from streams.mail.links import Links, Subscription
 from streams.mail.message import Composer
-from streams.mail.recipients import find_recipient
+from streams.mail.recipients import find_recipients
 from streams.mail.wording import Wording
 from streams.migrations.run import migrate
 from streams.settings import Settings
@@ -94,11 +94,11 @@ async def peer(ground: Ground, mails: int) -> float:
     port = int(settings.smtp.url.rpartition(":")[2])
     began = time.perf_counter()
     for number in range(1, mails + 1):
-        user = await find_recipient(ground.engine, ground.presence, number)
-        assert user
         async with autocommit(ground.engine) as connection:
+            (user,) = await find_recipients(connection, ground.presence, [number])
+            assert user
             best, between = ground.edition.best, ground.edition.between
-            posts = await find_posts(connection, ground.presence, user.user_id, best, between, None)
+            (posts,) = await find_posts(connection, ground.presence, [user.user_id], best, between, None)
         link = links.unsubscribe(Subscription(user.user_id, "digest"))
         mail = digest_mail(user, ground.edition.week, posts)
         words = wording.text(replace(mail, values={**mail.values, "unsubscribe_url": link}))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streams.backend_presence import Presence
@@ -45,43 +46,58 @@ async def find_best(connection: AsyncConnection, presence: Presence, since: date
 async def find_posts(
     connection: AsyncConnection,
     presence: Presence,
-    reader: str,
+    readers: Sequence[str],
     best: Sequence[str],
     between: tuple[datetime, datetime],
     post_url: str | None,
-) -> list[Post]:
-    """What this reader's digest shows, as the rows are now: at most ten, and none of the reader's own."""
+) -> list[list[Post]]:
+    """What the digest of each reader shows, as the rows are now: at most ten, and none of the reader's own."""
     posts = presence.backend.posts.c
-    reader_id = as_id_of(presence.backend.users.c.id, reader)
+    ids = [as_id_of(presence.backend.users.c.id, reader) for reader in readers]
     known = [as_id_of(posts.id, post_id) for post_id in best]
-    of_everybody = _shown(presence, sa.false(), reader_id).where(posts.id.in_(known)).limit(2 * MOST)
-    found = list(await connection.execute(of_everybody))
+    everybodys = (await connection.execute(_shown(presence, sa.false()).where(posts.id.in_(known)))).all()
+    followed: dict[Any, list[sa.Row[Any]]] = {}
     if presence.has(presence.backend.follows):
-        found = [*await connection.execute(_of_followed(presence, reader_id, between)), *found]
-    chosen = {row.id: row for row in reversed(found)}  # what is followed comes first, and is there once
-    ordered = [chosen[post_id] for post_id in dict.fromkeys(row.id for row in found)]
-    return [_post(row, post_url) for row in ordered[:MOST]]
+        for row in await connection.execute(_of_followed(presence, ids, between)):
+            followed.setdefault(row.reader, []).append(row)
+    return [[_post(row, post_url) for row in _chosen(followed.get(reader, []), everybodys, reader)] for reader in ids]
 
 
-def _of_followed(presence: Presence, reader_id: Any, between: tuple[datetime, datetime]) -> "sa.Select[Any]":
-    posts, follows = presence.backend.posts.c, presence.backend.follows.c
-    followed = sa.select(follows.following_id).where(follows.follower_id == reader_id)
-    return (
-        _shown(presence, sa.true(), reader_id)
-        .where(posts.author_id.in_(followed), posts.created_at >= between[0], posts.created_at < between[1])
+def _chosen(followed: "Sequence[sa.Row[Any]]", everybodys: "Sequence[sa.Row[Any]]", reader: Any) -> "list[sa.Row[Any]]":
+    """What is followed comes first, and is there once."""
+    rows = [*followed, *(row for row in everybodys if row.author_id != reader)]
+    first = {row.id: row for row in reversed(rows)}
+    return [first[post_id] for post_id in dict.fromkeys(row.id for row in rows)][:MOST]
+
+
+def _of_followed(presence: Presence, ids: Sequence[Any], between: tuple[datetime, datetime]) -> "sa.Select[Any]":
+    """The best of whom each reader follows, with the reader's id; one reader after the other."""
+    posts, follows, key = presence.backend.posts.c, presence.backend.follows.c, presence.backend.users.c.id
+    readers = sa.func.unnest(sa.literal(list(ids), ARRAY(key.type)))
+    want = readers.table_valued(sa.column("id", key.type), name="want").render_derived()
+    followed = sa.select(follows.following_id).where(follows.follower_id == want.c.id).correlate(want)
+    shown = (
+        _shown(presence, sa.true())
+        .where(posts.author_id.in_(followed), posts.author_id != want.c.id)
+        .where(posts.created_at >= between[0], posts.created_at < between[1])
         .limit(MOST)
+        .correlate(want)
+        .lateral("shown")
     )
+    best_first = (want.c.id, shown.c.score.desc(), shown.c.id.desc())
+    return sa.select(want.c.id.label("reader"), *shown.c).select_from(want.join(shown, sa.true())).order_by(*best_first)
 
 
-def _shown(presence: Presence, followed: "sa.ColumnElement[bool]", reader_id: Any) -> "sa.Select[Any]":
+def _shown(presence: Presence, followed: "sa.ColumnElement[bool]") -> "sa.Select[Any]":
     posts, users = presence.backend.posts.c, presence.backend.users.c
     counts = (posts.likes_count, posts.comments_count, posts.shares_count)
-    columns = (posts.id, posts.content, users.username, users.first_name, users.last_name, *counts)
+    columns = (posts.id, posts.author_id, posts.content, users.username, users.first_name, users.last_name, *counts)
+    score = _score(presence)
     return (
-        sa.select(*(column.label(column.key) for column in columns), followed.label("followed"))
+        sa.select(*(column.label(column.key) for column in columns), score.label("score"), followed.label("followed"))
         .select_from(_with_authors(presence))
-        .where(_may_be_shown(presence), posts.author_id != reader_id)
-        .order_by(_score(presence).desc(), posts.id.desc())
+        .where(_may_be_shown(presence))
+        .order_by(score.desc(), posts.id.desc())
     )
 
 

@@ -26,7 +26,7 @@ class Gathered(Generic[T, R]):
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self._writing is None:
-            self._writing = asyncio.create_task(self._write_all(), name="write mails' rows")
+            self._writing = asyncio.create_task(self._write_all(), name="statements for many mails")
         return await answer
 
     async def _write_all(self) -> None:

@@ -21,6 +21,7 @@ from streams.mail.deliveries import Deliveries, Found, Turn
 from streams.mail.errors import Bounced, Permanent, Temporary
 from streams.mail.links import NO_LINKS, Links, Subscription
 from streams.mail.message import Composer, message_id
+from streams.mail.reading import Reading
 from streams.mail.smtp import MailServer
 from streams.mail.suppressions import Suppression, suppress
 from streams.mail.template import Mail, Text
@@ -47,6 +48,8 @@ class Mailer:
         self._composer = Composer(settings.smtp)
         self._wording = Wording(settings.mail)
         self._links = Links.of(settings)
+        self.reading = Reading(engine, settings.mail.post_url)
+        """What mails are made of, for many at once."""
         self._seen: Presence | None = None
         self._seen_at = 0.0
 

@@ -12,7 +12,7 @@ from streams.mail.digest_mail import digest_mail
 from streams.mail.digest_posts import find_posts
 from streams.mail.digest_times import week_of
 from streams.mail.links import NO_LINKS, Links, Subscription
-from streams.mail.recipients import find_recipient
+from streams.mail.recipients import find_recipients
 from streams.mail.template import DIGEST, WELCOME, Mail, Text
 from streams.mail.welcome_mail import welcome_mail
 from streams.mail.wording import Wording
@@ -45,7 +45,7 @@ async def preview(
 async def _mail(settings: Settings, engine: AsyncEngine, template: str, user_id: str, now: datetime) -> Mail:
     async with autocommit(engine) as connection:
         presence = await look_at(connection, backend_of(settings.backend))
-        user = await find_recipient(engine, presence, user_id)
+        (user,) = await find_recipients(connection, presence, [user_id])
         if user is None:
             raise NoPreview(f"user {user_id!r} does not exist")
         if template == WELCOME.name:
@@ -53,7 +53,7 @@ async def _mail(settings: Settings, engine: AsyncEngine, template: str, user_id:
         week = week_of(now)
         edition = await find_edition(connection, week) or await draft(connection, presence, week, now)
         between, post_url = edition.between, settings.mail.post_url
-        posts = await find_posts(connection, presence, user.user_id, edition.best, between, post_url)
+        (posts,) = await find_posts(connection, presence, [user.user_id], edition.best, between, post_url)
     if not posts:
         raise NoPreview(f"user {user_id!r} gets no {DIGEST.name}: nothing was posted that they could be shown")
     return digest_mail(user, week, posts)

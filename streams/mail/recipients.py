@@ -1,13 +1,17 @@
 """Who a mail goes to, as the backend's database knows them now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streams.backend_presence import Presence
-from streams.backend_rows import find_row
+from streams.backend_rows import as_id_of
 from streams.mail.digest_times import zone_of
 
 
@@ -31,14 +35,24 @@ class Recipient:
         return self.first_name.strip() or self.username
 
 
-async def find_recipient(engine: AsyncEngine, presence: Presence, user_id: int | str) -> Recipient | None:
-    """The user of this id, or None where there is none."""
-    optional = {name: presence.optional(f"users.{name}") for name in ("locale", "time_zone")}
+async def find_recipients(
+    connection: AsyncConnection, presence: Presence, user_ids: Sequence[int | str]
+) -> list[Recipient | None]:
+    """The users of these ids, each None where there is none."""
     users = presence.backend.users.c
+    ids = [as_id_of(users.id, user_id) for user_id in user_ids]
     columns = (users.id, users.email, users.username, users.first_name, users.date_joined, users.last_login)
-    row = await find_row(engine, presence.backend.users, user_id, *columns, users.is_active, **optional)
-    if row is None:
-        return None
+    wanted: list[sa.ColumnElement[Any]] = [column.label(column.key) for column in (*columns, users.is_active)]
+    for name in ("locale", "time_zone"):
+        found = presence.optional(f"users.{name}")
+        wanted.append((sa.null() if found is None else found).label(name))
+    known = sa.literal([known for known in ids if known is not None], ARRAY(users.id.type))
+    rows = await connection.execute(sa.select(*wanted).where(users.id == sa.any_(known)))
+    by_id = {row.id: _recipient(row) for row in rows}
+    return [by_id.get(known) for known in ids]
+
+
+def _recipient(row: "sa.Row[Any]") -> Recipient:
     return Recipient(
         user_id=str(row.id),
         email=row.email,
