@@ -16,6 +16,7 @@ from streams.log import configure_logging
 from streams.migrations.run import migrate
 from streams.setting_groups import Log
 from streams.settings import Settings
+from tests import forked
 from tests.environments import environment_on
 
 TEMPLATE = "migrated"
@@ -57,6 +58,7 @@ def logs() -> None:
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Kafka, PostgreSQL and the SMTP sink, started when the first test asks for them."""
+    forked.prepare()
     async with Stack(tmp_path_factory.mktemp("stack"), ports=ANY_PORTS, durable=False) as running:
         yield running
 

@@ -21,5 +21,9 @@ async def read_replays(of: str) -> None:
     await Replayer(engine, settings, tasks, f"reader-{os.getpid()}", Metrics(), loop.time).run()
 
 
-if __name__ == "__main__":
+def main() -> None:
     asyncio.run(read_replays("".join(sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -29,6 +28,7 @@ from streams.run_filter import OPEN
 from streams.settings import Settings
 from streams.task import Context, Done, Effect, Outcome, Skip, Task, task
 from tests.events import states
+from tests.forked import Call, forked
 from tests.waiting import eventually
 
 Facts = dict[str, Any]
@@ -187,11 +187,7 @@ async def reading(settings: Settings, engine: AsyncEngine, tasks: Sequence[Task]
 @asynccontextmanager
 async def reader_process(environment: Mapping[str, str], *arguments: str) -> AsyncIterator[None]:
     """A process that reads replays, killed at the end."""
-    argv = (sys.executable, "-m", "tests.replay_process", *arguments)
-    process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **environment})
-    try:
+    log = Path(environment["TAILRACE_MEDIA__ROOT"]).with_name("reader.log")
+    call = Call("tests.replay_process", arguments, {**os.environ, **environment}, log, log)
+    async with forked(call):
         yield
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()

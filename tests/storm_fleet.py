@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,14 +12,15 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from streams.devstack.processes import Child, Program, free_port
+from streams.devstack.processes import free_port
+from tests.forked import Call, Forked
 from tests.processes import Running
 from tests.waiting import eventually
 
 READY_WITHIN = 60
 GRACE = timedelta(seconds=20)
 SIGNS = {"tailrace_consumed_total": 1, "tailrace_ended_total": -1, "tailrace_in_flight": -1}
-PROGRAM = (sys.executable, "-m", "tests.storm_worker")
+PROGRAM = "tests.storm_worker"
 
 
 class Fleet:
@@ -42,7 +42,7 @@ class Fleet:
         port = free_port()
         own = {"TAILRACE_WORKER__PORT": str(port), "TAILRACE_WORKER__DATA": str(self._logs / f"data-{port}"), **changes}
         log = self._logs / f"worker-{port}.log"
-        child = await Child.start(Program("worker", PROGRAM, log, {**os.environ, **self._environment, **own}))
+        child = Forked.start(Call(PROGRAM, (), {**os.environ, **self._environment, **own}, log, log))
         member = Running(child, port)
         self.members.append(member)
         if wait:

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from unittest.mock import patch
 
 from streams.app import Parts, worker_parts
+from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.task import Task
 from streams.topics import create_topics
@@ -14,14 +16,21 @@ from tests.waiting import eventually
 
 @asynccontextmanager
 async def running_worker(settings: Settings, tasks: Sequence[Task] = ()) -> AsyncIterator[Parts]:
-    """Yields when it has joined the group; at the end it stops as it would on SIGTERM."""
+    """Yields when it has joined the group; at the end it stops as it would on SIGTERM. It does not try out what the
+    installation can decode, which takes a second in a process of its own.
+    """
     await create_topics(settings)
     stopped = asyncio.Event()
-    async with worker_parts(settings, tasks) as parts:
-        working = asyncio.create_task(work_until(stopped, parts))
-        try:
-            await eventually(lambda: parts.shell.problem() is None or working.done())
-            yield parts
-        finally:
-            stopped.set()
-            await working
+    with patch("streams.worker.tell_formats", _tell_nothing):
+        async with worker_parts(settings, tasks) as parts:
+            working = asyncio.create_task(work_until(stopped, parts))
+            try:
+                await eventually(lambda: parts.shell.problem() is None or working.done())
+                yield parts
+            finally:
+                stopped.set()
+                await working
+
+
+async def _tell_nothing(metrics: Metrics) -> None:
+    await asyncio.Event().wait()

@@ -22,7 +22,7 @@ from streams.settings import Settings
 from tests.backend import photo
 from tests.clients import ROOT, unpacked_client
 from tests.events import records_of
-from tests.processes import run, running
+from tests.processes import run, started
 from tests.waiting import eventually
 
 EXAMPLE = ROOT / "examples" / "django"
@@ -107,7 +107,7 @@ async def test_sign_up_upload_see_the_mail_and_the_renditions(
     name = f"ada{uuid.uuid4().hex[:6]}"
     await _attached(project)
 
-    async with running("worker", project, tmp_path), _site(project, tmp_path) as site:
+    async with started("worker", project, tmp_path), _site(project, tmp_path) as site:
         signing = msgspec.json.encode({"username": name, "email": f"{name}@example.org", "password": "a-b-c-d-e"})
         status, user = await _call(f"{site}/signup", signing) or (0, {})
         assert status == 201, user

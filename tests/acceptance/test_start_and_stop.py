@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from streams.devstack.processes import free_port
 from tests.backend import sign_up
-from tests.processes import run, running
+from tests.processes import run, started
 from tests.waiting import eventually
 
 GRACE = timedelta(seconds=12)
@@ -20,7 +20,7 @@ async def test_a_worker_without_a_broker_waits_and_stops_when_it_is_told_to(
     nowhere = {**environment, "TAILRACE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
     log = tmp_path / "worker.log"
 
-    async with running("worker", nowhere, tmp_path, wait=False) as worker:
+    async with started("worker", nowhere, tmp_path, wait=False) as worker:
         await eventually(lambda: log.exists() and "waiting for the broker" in log.read_text())
         await worker.child.stop(GRACE)
 
@@ -39,7 +39,7 @@ async def test_a_worker_that_is_told_to_stop_ends_what_runs_and_leaves_nothing_o
     environment: dict[str, str], engine: AsyncEngine, tmp_path: Path
 ) -> None:
     await run("migrate", environment=environment)
-    async with running("worker", environment, tmp_path) as worker:
+    async with started("worker", environment, tmp_path) as worker:
         for number in range(60):
             await sign_up(engine, number)
         await eventually(lambda: _states(engine, "done"))
