@@ -80,7 +80,7 @@ async def migrated_template(stack: Stack) -> str:
 async def database_url(stack: Stack, migrated_template: str) -> AsyncIterator[str]:
     """A migrated database that only this test uses."""
     name = f"t{uuid.uuid4().hex[:12]}"
-    await _execute(stack.database_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    await _execute(stack.database_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY FILE_COPY")
     yield _sibling(stack.database_url, name)
     await _execute(stack.database_url, f"DROP DATABASE {name} WITH (FORCE)")
 
