@@ -18,6 +18,7 @@ from streams.setting_groups import Log
 from streams.settings import Settings
 from tests import forked
 from tests.environments import environment_on
+from tests.in_memory import folder_for_servers
 
 TEMPLATE = "migrated"
 FULL_LIMIT = 1800
@@ -59,8 +60,9 @@ def logs() -> None:
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Kafka, PostgreSQL and the SMTP sink, started when the first test asks for them."""
     forked.prepare()
-    async with Stack(tmp_path_factory.mktemp("stack"), ports=ANY_PORTS, durable=False) as running:
-        yield running
+    with folder_for_servers(tmp_path_factory.mktemp("stack")) as folder:
+        async with Stack(folder, ports=ANY_PORTS, durable=False) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.settings import Settings
+from tests.in_memory import folder_for_servers
 from tests.storm import Storm
 from tests.storm_fleet import Fleet
 from tests.storm_ground import Ground, Grounds
@@ -37,8 +38,9 @@ def rng() -> random.Random:
 @pytest.fixture(scope="package")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Servers of the storms' own: they stop and start."""
-    async with Stack(tmp_path_factory.mktemp("servers"), ports=ANY_PORTS, durable=False) as running:
-        yield running
+    with folder_for_servers(tmp_path_factory.mktemp("servers")) as folder:
+        async with Stack(folder, ports=ANY_PORTS, durable=False) as running:
+            yield running
 
 
 @pytest.fixture(scope="package")
