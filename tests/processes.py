@@ -38,11 +38,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(command: str, environment: Environment, logs: Path) -> AsyncIterator[Running]:
+async def running(command: str, environment: Environment, logs: Path, *, wait: bool = True) -> AsyncIterator[Running]:
     """``tailrace worker`` or ``tailrace serve``; ready when it is yielded, stopped (or dead already) at the end."""
     port, log = free_port(), logs / f"{command}.log"
     process = Forked.start(Call("streams.cli", [command], _variables(command, environment, logs, port), log, log))
-    async with _ready(process, port, command) as ready:
+    async with _ready(process, port, command if wait else None) as ready:
         yield ready
 
 

@@ -19,6 +19,7 @@ from streams.devstack.stack import ANY_PORTS, Stack
 from streams.settings import Settings
 from tests.backend import photo, sign_up, upload
 from tests.environments import environment_on
+from tests.in_memory import folder_for_servers
 from tests.processes import Running, run, running
 from tests.waiting import eventually
 
@@ -28,8 +29,9 @@ WITHIN = 60
 @pytest.fixture(scope="module")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Of these tests alone: they go down, and with the topics of all tests a broker would be long in coming back."""
-    async with Stack(tmp_path_factory.mktemp("servers"), ports=ANY_PORTS, durable=False) as running:
-        yield running
+    with folder_for_servers(tmp_path_factory.mktemp("servers")) as folder:
+        async with Stack(folder, ports=ANY_PORTS, durable=False) as running:
+            yield running
 
 
 @pytest.fixture
