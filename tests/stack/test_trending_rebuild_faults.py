@@ -142,6 +142,7 @@ async def ask(engine: AsyncEngine, answers: list[dict[str, int]], enough: asynci
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.timeout(300)
 async def test_a_worker_killed_during_the_swap_and_live_events_leave_each_answer_whole_and_the_counts_exact(
     settings: Settings, environment: Mapping[str, str], engine: AsyncEngine
 ) -> None:
@@ -150,7 +151,7 @@ async def test_a_worker_killed_during_the_swap_and_live_events_leave_each_answer
     enough = asyncio.Event()
     async with counting(environment) as worker:
         await publish(settings, *made)
-        await eventually(lambda: counted(engine, len(made)))
+        await eventually(lambda: counted(engine, len(made)), within=90)
         await spoil(engine)
         asking = asyncio.create_task(ask(engine, answers, enough))
         async with open_rebuild(settings, engine, since()) as candidate:
@@ -164,9 +165,9 @@ async def test_a_worker_killed_during_the_swap_and_live_events_leave_each_answer
                 await worker.wait()
             await swapping
     async with running_counter(settings, engine):
-        await eventually(lambda: counted(engine, len(made) + len(more)))
+        await eventually(lambda: counted(engine, len(made) + len(more)), within=90)
         expected = await recounted(settings, engine, "24h", generation=2)
-        await eventually(lambda: answers[-1] == expected, what="the answers are the recount")
+        await eventually(lambda: answers[-1] == expected, within=60, what="the answers are the recount")
     enough.set()
     await asking
 

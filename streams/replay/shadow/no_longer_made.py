@@ -15,19 +15,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streams.replay.shadow.scratch import Scratch
 
-# The transactions that recorded the live runs, redone ones too, of what the shadow has run to a good end. One that
-# recorded others as well tells nothing. It goes with the comparison's transaction.
+# The transactions that recorded the live runs, redone ones too, of what the shadow has run to a good end.
 FIND_WRITERS = """
     CREATE TABLE {other}.tailrace_live_writers AS
-    WITH rehearsed AS (
-        SELECT live.xmin AS writer, live.id, live.task, live.args
-          FROM {ours}.task_runs AS shadow JOIN tailrace.task_runs AS live
-            ON live.caused_at = shadow.caused_at AND live.task = shadow.task AND live.cause = shadow.cause
-         WHERE shadow.state IN ('done', 'skipped') AND live.state IN ('done', 'skipped')
-    )
-    SELECT writer, task, args FROM rehearsed
-     WHERE NOT EXISTS (SELECT FROM tailrace.task_runs AS other
-                        WHERE other.xmin = rehearsed.writer AND other.id <> rehearsed.id)
+    SELECT live.xmin AS writer, live.id, live.task, live.args
+      FROM {ours}.task_runs AS shadow JOIN tailrace.task_runs AS live
+        ON live.caused_at = shadow.caused_at AND live.task = shadow.task AND live.cause = shadow.cause
+     WHERE shadow.state IN ('done', 'skipped') AND live.state IN ('done', 'skipped')
+"""
+
+# So that the ledger is read once, and not once for each of them.
+COUNT_WRITERS = "ANALYZE {other}.tailrace_live_writers"
+
+# One that recorded others as well tells nothing.
+DROP_COMMON_WRITERS = """
+    DELETE FROM {other}.tailrace_live_writers AS run USING tailrace.task_runs AS other
+     WHERE other.xmin = run.writer AND other.id <> run.id
 """
 
 # Live rows of these runs that the shadow has no row for. ``makes_rows``: whether the task has made any in the shadow.
@@ -56,7 +59,8 @@ FILES = """
 
 async def find_writers(connection: AsyncConnection, scratch: Scratch) -> None:
     """Before the others, in their transaction, which is rolled back."""
-    await connection.execute(text(FIND_WRITERS.format(ours=scratch.ours, other=scratch.other)))
+    for statement in (FIND_WRITERS, COUNT_WRITERS, DROP_COMMON_WRITERS):
+        await connection.execute(text(statement.format(ours=scratch.ours, other=scratch.other)))
 
 
 async def rows_no_longer_made(
