@@ -21,7 +21,7 @@ from tests.environments import environment_on
 from tests.in_memory import folder_for_servers
 
 TEMPLATE = "migrated"
-FULL_LIMIT = 1800
+FULL_LIMIT = 3600
 """Seconds that a test of full size may take."""
 
 
