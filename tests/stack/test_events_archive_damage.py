@@ -41,34 +41,31 @@ def flip_a_bit(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
-@pytest.mark.parametrize(
-    ("form", "damage", "message"),
-    [
-        ("jsonl", cut_in_a_line, "is no record as `tailrace export` writes it"),
-        ("jsonl", cut_between_lines, "it was cut short or changed. Export it again, or take it away"),
-        ("jsonl", lambda _: b"", "the file is empty"),
-        ("parquet", cut_in_a_line, "it is no Parquet file as `tailrace export` writes it"),
-        ("parquet", flip_a_bit, "it is no Parquet file as `tailrace export` writes it"),
-    ],
-)
+DAMAGES: list[tuple[str, Callable[[bytes], bytes], str]] = [
+    ("jsonl", cut_in_a_line, "is no record as `tailrace export` writes it"),
+    ("jsonl", cut_between_lines, "it was cut short or changed. Export it again, or take it away"),
+    ("jsonl", lambda _: b"", "the file is empty"),
+    ("parquet", cut_in_a_line, "it is no Parquet file as `tailrace export` writes it"),
+    ("parquet", flip_a_bit, "it is no Parquet file as `tailrace export` writes it"),
+]
+
+
 async def test_a_damaged_file_is_named_and_nothing_is_imported_or_cleared(
-    settings: Settings,
-    environment: Mapping[str, str],
-    tmp_path: Path,
-    form: str,
-    damage: Callable[[bytes], bytes],
-    message: str,
+    settings: Settings, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    place = tmp_path / "archive"
-    await export(settings, LocalFolder(place), "user.created", None, None, form, datetime.now(UTC))
-    await import_events(settings, LocalFolder(place), "user.created")
-    last = max((place / "user.created").iterdir())
-    last.write_bytes(damage(last.read_bytes()))
+    for form in ("jsonl", "parquet"):
+        await export(settings, LocalFolder(tmp_path / form), "user.created", None, None, form, datetime.now(UTC))
+    await import_events(settings, LocalFolder(tmp_path / "jsonl"), "user.created")
 
-    said = await typed(environment, "import", "user.created", str(place), "--clear")
+    for form, damage, message in DAMAGES:
+        last = max((tmp_path / form / "user.created").iterdir())
+        whole = last.read_bytes()
+        last.write_bytes(damage(whole))
+        said = await typed(environment, "import", "user.created", str(tmp_path / form), "--clear")
+        last.write_bytes(whole)
 
-    assert (said.code, said.out) == (1, "")
-    assert f"user.created/{last.name}: " in said.errors and message in said.errors, said
+        assert (said.code, said.out) == (1, "")
+        assert f"user.created/{last.name}: " in said.errors and message in said.errors, said
     assert len(await records_of(settings, "user.created.imported")) == EVENTS
 
 

@@ -90,24 +90,24 @@ async def test_what_retention_takes_during_a_rebuild_is_a_gap_of_the_new_counts(
     settings: Settings, engine: AsyncEngine
 ) -> None:
     rng = random.Random(1)
-    texts = [rng.randbytes(LARGE // 2).hex() for _ in range(100)]
+    texts = [rng.randbytes(LARGE // 2).hex() for _ in range(60)]
     await publish(settings, *(post_uploaded(n, 7, f"t{n}", text=said) for n, said in enumerate(texts)))
     async with running_counter(settings, engine):
-        await eventually(lambda: counted(engine, 100))
+        await eventually(lambda: counted(engine, 60))
         async with open_rebuild(settings, engine, since()) as candidate:
-            await delete_records(settings, "post.uploaded", up_to=90)  # and the first fetch reaches to about the 40th
+            await delete_records(settings, "post.uploaded", up_to=55)  # and the first fetch reaches to about the 40th
             comparison = await candidate.compare(since())
             await candidate.swap()
-        await publish(settings, post_uploaded(100, 7, "t100"))
-        await eventually(lambda: counted(engine, 101))
+        await publish(settings, post_uploaded(60, 7, "t60"))
+        await eventually(lambda: counted(engine, 61))
         answer = await top(engine)
         await eventually(lambda: is_said(engine, complete=False))
 
     (lost,) = candidate.lost
-    assert 0 < lost.start < lost.end == 90
+    assert 0 < lost.start < lost.end == 55
     assert (lost.source, lost.start, lost.end) in await gaps(engine, 2)
-    assert answer == {f"t{number}": 1 for number in range(101) if not lost.start <= number < 90}
-    assert comparison.live - comparison.candidate == 90 - lost.start
+    assert answer == {f"t{number}": 1 for number in range(61) if not lost.start <= number < 55}
+    assert comparison.live - comparison.candidate == 55 - lost.start
 
 
 @asynccontextmanager
