@@ -4,6 +4,7 @@
     python3 run.py up                Kafka, PostgreSQL, mail, worker, server and a sample backend
     python3 run.py up --for 30s      the same for half a minute, and a summary
     python3 run.py test [ARGUMENT..] format, lint and types, then pytest with these arguments
+    python3 run.py test -m core      the same with the core of the tests alone
     python3 run.py COMMAND ...       any other command of tailrace; `python3 run.py --help` lists them
 
 The first time it makes .venv beside this file and installs what requirements.lock names.
@@ -32,8 +33,9 @@ LOCKED = ROOT / "requirements.lock"
 PROJECT = ROOT / "pyproject.toml"
 STAMP = VENV / "installed-for"
 UV = "uv==0.13.9"
-ALL_TESTS = ["--numprocesses=2", "--dist=loadfile"]
-"""Most of them wait for servers, so two at once, each with servers of its own."""
+AT_ONCE = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
+"""Most tests wait for servers, so two at once, each with servers of its own, in the order of tests/order.py."""
+CORE = ["-m", "core"]
 
 GATE = {
     "ruff format": ["ruff", "format", "--check", "."],
@@ -146,7 +148,7 @@ def run_gate(arguments: list[str]) -> int:
     """Format, lint, types, tests. All of them always, so that one run tells everything; pytest has the last word."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TAILRACE_")}
     failures = [name for name, command in GATE.items() if not passes(name, command, environment)]
-    tests = [*in_venv("pytest"), *(arguments or ALL_TESTS)]
+    tests = [*in_venv("pytest"), *(AT_ONCE if arguments in ([], CORE) else []), *arguments]
     os.chdir(ROOT)
     if not failures:
         return become(tests, environment)

@@ -19,6 +19,7 @@ from streams.settings import Settings
 from tests import forked
 from tests.environments import environment_on
 from tests.in_memory import folder_for_servers
+from tests.order import is_core, place_of
 
 TEMPLATE = "migrated"
 FULL_LIMIT = 3600
@@ -30,7 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A test that has a full size may take minutes in it."""
+    """The longest files come first, and the core is marked. A test that has a full size may take minutes in it."""
+    items.sort(key=lambda item: place_of(item.path))
+    for item in items:
+        if is_core(item.path):
+            item.add_marker(pytest.mark.core)
     for item in items if config.getoption("--full") else ():
         if "full" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(FULL_LIMIT), append=False)
