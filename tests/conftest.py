@@ -2,11 +2,14 @@
 
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import asyncpg
 import pytest
+from jinja2 import Environment
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.backend import backend_tables
@@ -17,6 +20,7 @@ from streams.migrations.run import migrate
 from streams.setting_groups import Log
 from streams.settings import Settings
 from tests import forked
+from tests.compiled_templates import Compiled
 from tests.environments import environment_on
 from tests.in_memory import folder_for_servers
 from tests.order import is_core, place_of
@@ -59,6 +63,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def logs() -> None:
     """Logs as the programs write them; pytest shows those of a failed test."""
     configure_logging(Log(level="info"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates() -> Iterator[None]:
+    """Compiling those of the mails would take more of most tests than what they test."""
+    with patch("streams.mail.wording.Environment", partial(Environment, bytecode_cache=Compiled())):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import uvloop
@@ -21,6 +22,7 @@ from streams.settings import Settings
 from streams.starting import CannotStart
 from streams.task import Context, Dead, Done, Effect, Outcome, RetryPolicy, task
 from streams.worker import WorkerFailed, run_worker
+from tests.workers import tell_nothing
 
 SOON = RetryPolicy(max_attempts=100, first=timedelta(milliseconds=500), factor=1)
 FOR_EVER = timedelta(minutes=20)
@@ -99,7 +101,8 @@ def main() -> None:
     settings = Settings.load()
     configure_logging(settings.log)
     try:
-        uvloop.run(run_worker(settings, TASKS))
+        with patch("streams.worker.tell_formats", tell_nothing):
+            uvloop.run(run_worker(settings, TASKS))
     except (CannotStart, WorkerFailed) as error:
         sys.exit(f"storm worker: {error}")
 
