@@ -38,10 +38,9 @@ def dlq() -> None:
 @AS_JSON
 def list_letters(limit: int, marked: bool, as_json: bool, **options: Any) -> None:
     """List dead letters, newest first."""
-    from rich.console import Console
-
     from streams.dead_letter_filter import Seen
     from streams.dead_letter_views import Newest, counts_line, list_as_json, list_table
+    from streams.runs_tables import show_whole
 
     seen, newest = Seen(set(), set()), Newest(limit)
     with reporting("list") as settings:
@@ -60,7 +59,7 @@ def list_letters(limit: int, marked: bool, as_json: bool, **options: Any) -> Non
         return
     click.echo(counts_line(counts))
     if letters:
-        Console().print(list_table(letters, with_marks=marked))
+        show_whole(list_table(letters, with_marks=marked))
     elif advice := seen.advice(wanted):
         click.echo(advice)
 

@@ -11,8 +11,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 def status(as_json: bool) -> None:
     """Show broker, database, mail server, lag, outbox and runs. Exits 1 if one of them is down."""
-    from rich.console import Console
-
+    from streams.runs_tables import show_whole
     from streams.settings import Settings, SettingsError
     from streams.status import read_status
     from streams.status_tables import as_json_text, tables
@@ -27,7 +26,7 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(as_json_text(found))
     else:
-        console = Console()
         for table in tables(found):
-            console.print(table, "")
+            show_whole(table)
+            click.echo()
     sys.exit(0 if found.ok else 1)

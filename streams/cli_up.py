@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import shutil
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -61,7 +62,7 @@ def up(
 @click.command()
 @DATA
 def env(data: Path | None) -> None:
-    """Print the settings of the stack that runs: eval "$(tailrace env)"."""
+    """Print the settings of the stack that runs, and put `tailrace` on the path: eval "$(python3 run.py env)"."""
     from streams.devstack.errors import DevStackError
     from streams.devstack.stack import default_data
     from streams.devstack.state import read_state
@@ -72,3 +73,6 @@ def env(data: Path | None) -> None:
         raise click.ClickException(str(error)) from error
     for name, value in environment.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+    if shutil.which("tailrace") is None:
+        # At the end of the path, where it hides no other program.
+        click.echo(f'export PATH="$PATH":{shlex.quote(str(Path(sys.executable).parent))}')

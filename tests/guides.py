@@ -63,10 +63,11 @@ class Shell:
 
     async def type(self, command: str, answer: str = "y", within: float = 60) -> Said:
         """The command to its end; whoever asks is answered."""
-        out, errors, answers = (self._scratch / name for name in ("out", "errors", "answers"))
+        typed, out, errors, answers = (self._scratch / name for name in ("typed", "out", "errors", "answers"))
+        typed.write_text(f"{command}\n")
         answers.write_text(f"{answer}\n")
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(f"{{ {command}\n}} >{out} 2>{errors} <{answers}\necho $?\n".encode())
+        self._process.stdin.write(f". {typed} >{out} 2>{errors} <{answers}\necho $?\n".encode())
         async with asyncio.timeout(within):
             code = await self._process.stdout.readline()
         return Said(int(code), out.read_text(), errors.read_text())
