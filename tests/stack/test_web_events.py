@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -223,10 +224,11 @@ async def test_the_contract_is_served_with_the_names_of_the_deployment(client: C
 
 async def test_the_example_of_the_guide_is_taken(client: Client, engine: AsyncEngine) -> None:
     guide = (Path(__file__).resolve().parents[2] / "docs" / "publishing.md").read_text()
-    example = re.search(r"-H 'Content-Type: (\S+)' -d '([^']+)'", guide)
+    example = re.search(r"-H 'Content-Type: (\S+)' -d (.+?)\n```", guide, re.DOTALL)
     assert example
+    body = subprocess.run(["bash", "-c", f"printf %s {example[2]}"], capture_output=True, check=True).stdout
 
-    status, answer = await post(client, example[2].encode(), example[1])
+    status, answer = await post(client, body, example[1])
 
     assert (status, answer["accepted"]) == (202, 1)
     assert [row.topic for row in await outbox(engine)] == ["user.created"]
