@@ -1,18 +1,19 @@
-"""Replays beside live work: `python -m benchmarks.replay_beside [--events 20000] [--rate 100] [--seconds 20]`.
+"""Replays beside live work: `python -m benchmarks.replay_beside [--events 100000] [--rate 100] [--seconds 12]`.
 
-One worker, as `tailrace worker`. Live events come at a steady rate: first alone; then while a replay reads so many
-events that are all done; then while one submits as many commands that were never done, on the same queue; and alone
-again. The times of a live event are from its publishing until it is routed, its run starts, and that is recorded. The
-work itself is small: posts that the backend does not have. Prints p50 and p99 of each, the ratio of the last p99 to the
-mean of those alone, and how fast the replays were. So many events should be more than the seconds leave time for.
+One worker, as `tailrace worker`. Live events come at a steady rate, in `--rounds` rounds: alone; while a replay reads
+so many events that are all done; while one submits as many commands that were never done, on the same queue. A round
+follows the other because one machine is not as fast as it was a minute ago. The times of a live event are from its
+publishing until it is routed, its run starts, and that is recorded. The work itself is small: posts that the backend
+does not have. Prints p50 and p99 over all rounds, their ratios to those alone, and how fast the replays were. So many
+events should be more than the seconds leave time for.
 """
 
 import asyncio
+import itertools
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,20 @@ TOOK = text("""
      WHERE replay IS NULL AND state = 'skipped' AND caused_at >= :begin AND caused_at < :end
 """)
 REPLAYED = text("""
-    SELECT CAST(counts ->> 'read' AS int) AS read, state,
+    SELECT coalesce(CAST(counts ->> 'read' AS int), 0) AS read, state,
            (SELECT count(*) FROM tailrace.task_runs WHERE replay = :id AND finished_at IS NOT NULL) AS done
       FROM tailrace.replays WHERE id = :id
 """)
 
+SETTLE = 6.0
+"""Seconds in which a replay finds its pace before it is measured."""
+
+NUMBERS = itertools.count()
+
+TOPIC_OF = {"reading": "user.created" + IMPORTED_SUFFIX, "submitting": "post.uploaded" + IMPORTED_SUFFIX}
+
 Times = dict[str, float]
+Rows = list[Row[Any]]
 
 
 def post(number: int, created_at: datetime) -> PostUploaded:
@@ -64,27 +73,32 @@ def post(number: int, created_at: datetime) -> PostUploaded:
     )
 
 
-async def live(settings: Settings, engine: AsyncEngine, rate: int, seconds: float, first: int) -> Times:
-    """Publish at this rate for so long; the times of what came of it."""
+async def live(settings: Settings, engine: AsyncEngine, rate: int, seconds: float) -> Rows:
+    """Publish at this rate for so long; what came of it."""
     begin = datetime.now(UTC)
     async with AsyncPublisher(**client_options(settings.kafka)) as publisher:
         sending, due = set(), time.perf_counter()
-        for number in range(int(rate * seconds)):
-            task = asyncio.create_task(_publish(publisher, first + number))
+        for _ in range(int(rate * seconds)):
+            task = asyncio.create_task(_publish(publisher, next(NUMBERS)))
             sending.add(task)
             task.add_done_callback(sending.discard)
             due += 1 / rate
             await asyncio.sleep(max(0, due - time.perf_counter()))
         await asyncio.gather(*sending)
     end = datetime.now(UTC)
-    found: Sequence[Row[Any]] = []
+    found: Rows = []
     while len(found) < int(rate * seconds):
         await asyncio.sleep(0.2)
         async with autocommit(engine) as connection:
-            found = (await connection.execute(TOOK, {"begin": begin, "end": end})).all()
-    times = {"events": float(len(found))}
+            found = list(await connection.execute(TOOK, {"begin": begin, "end": end}))
+    return found
+
+
+def times_of(rows: Rows) -> Times:
+    """Median and p99 of each step, in ms."""
+    times = {"events": float(len(rows))}
     for step in ("routed", "started", "done"):
-        hundredths = statistics.quantiles((float(getattr(row, step)) for row in found), n=100)
+        hundredths = statistics.quantiles((float(getattr(row, step)) for row in rows), n=100)
         times |= {f"{step}_p50_ms": round(hundredths[49], 1), f"{step}_p99_ms": round(hundredths[98], 1)}
     return times
 
@@ -109,7 +123,7 @@ async def import_events(settings: Settings, count: int) -> None:
     await producer.stop()
 
 
-async def measure(count: int, rate: int, seconds: float) -> dict[str, object]:
+async def measure(count: int, rate: int, seconds: float, rounds: int) -> dict[str, object]:
     """On servers and with a worker of its own."""
     with tempfile.TemporaryDirectory() as folder:
         async with Stack(Path(folder), ports=ANY_PORTS) as stack:
@@ -130,43 +144,49 @@ async def measure(count: int, rate: int, seconds: float) -> dict[str, object]:
             argv = (sys.executable, "-m", "streams.cli", "worker")
             worker = await Child.start(Program("worker", argv, Path(folder) / "worker.log", variables))
             try:
-                return await _both(settings, engine, rate, seconds)
+                return await _rounds(settings, engine, rate, seconds, rounds)
             finally:
                 await worker.stop(timedelta(seconds=15))
                 await engine.dispose()
 
 
-async def _both(settings: Settings, engine: AsyncEngine, rate: int, seconds: float) -> dict[str, object]:
-    """Alone first and last: a worker and a broker get quicker with time."""
-    await live(settings, engine, rate, WARM_UP.total_seconds(), 0)
-    before = await live(settings, engine, rate, seconds, 100_000)
-    reading = await _beside(settings, engine, rate, seconds, 200_000, "user.created")
-    submitting = await _beside(settings, engine, rate, seconds, 300_000, "post.uploaded")
-    after = await live(settings, engine, rate, seconds, 400_000)
-    alone = (before["done_p99_ms"] + after["done_p99_ms"]) / 2
-    return {
-        "alone_before": before,
-        "beside_a_replay_reading": reading,
-        "beside_a_replay_submitting": submitting,
-        "alone_after": after,
-        "p99_ratio_reading": round(reading["done_p99_ms"] / alone, 2),
-        "p99_ratio_submitting": round(submitting["done_p99_ms"] / alone, 2),
+async def _rounds(settings: Settings, engine: AsyncEngine, rate: int, seconds: float, rounds: int) -> dict[str, object]:
+    await live(settings, engine, rate, WARM_UP.total_seconds())
+    found: dict[str, Rows] = {"alone": [], "reading": [], "submitting": []}
+    speeds: dict[str, list[Times]] = {"reading": [], "submitting": []}
+    for _ in range(rounds):
+        found["alone"] += await live(settings, engine, rate, seconds)
+        for name, measured in speeds.items():
+            rows, speed = await _beside(settings, engine, rate, seconds, TOPIC_OF[name])
+            found[name] += rows
+            measured.append(speed)
+    found["alone"] += await live(settings, engine, rate, seconds)
+    times = {name: times_of(rows) for name, rows in found.items()}
+    ratios = {
+        f"{step}_ratio_{name}": round(times[name][f"done_{step}_ms"] / times["alone"][f"done_{step}_ms"], 2)
+        for name in speeds
+        for step in ("p50", "p99")
     }
+    return {**times, "speeds": speeds, **ratios}
 
 
-async def _beside(settings: Settings, engine: AsyncEngine, rate: int, seconds: float, first: int, topic: str) -> Times:
-    """The times of live events beside a replay of this topic's imported ones, and how far that got."""
-    request = Request(topic=topic + IMPORTED_SUFFIX)
-    number, _ = await start_replay(settings, engine, TASKS, request, datetime.now(UTC), "benchmark")
-    began = time.perf_counter()
-    times = await live(settings, engine, rate, seconds, first)
-    took = time.perf_counter() - began
-    async with autocommit(engine) as connection:
-        replay = (await connection.execute(REPLAYED, {"id": number})).one()
-    if replay.state == "running":
+async def _beside(settings: Settings, engine: AsyncEngine, rate: int, seconds: float, topic: str) -> tuple[Rows, Times]:
+    """Live events beside a replay of this topic, and how fast that was."""
+    number, _ = await start_replay(settings, engine, TASKS, Request(topic=topic), datetime.now(UTC), "benchmark")
+    await live(settings, engine, rate, SETTLE)
+    before, began = await _replay(engine, number), time.perf_counter()
+    rows = await live(settings, engine, rate, seconds)
+    took, after = time.perf_counter() - began, await _replay(engine, number)
+    if after.state == "running":
         await change(engine, number, "cancel", "benchmark")
-    return {**times, "read_per_s": round(replay.read / took), "done_per_s": round(replay.done / took)}
+    speed = {"read_per_s": (after.read - before.read) / took, "done_per_s": (after.done - before.done) / took}
+    return rows, {name: round(value) for name, value in speed.items()}
+
+
+async def _replay(engine: AsyncEngine, number: int) -> Row[Any]:
+    async with autocommit(engine) as connection:
+        return (await connection.execute(REPLAYED, {"id": number})).one()
 
 
 if __name__ == "__main__":
-    run_benchmark(__doc__, measure, events=20_000, rate=100, seconds=20.0)
+    run_benchmark(__doc__, measure, events=100_000, rate=100, seconds=12.0, rounds=3)

@@ -95,7 +95,7 @@ class Schedules(Group):
 class Replay(Group):
     window: int = Field(200, ge=1, le=1000, description="runs of one replay that are open at once, at most")
     max_live_growth: float = Field(
-        1.2, gt=1, description="a replay may make live work wait so many times as long to start as it waits without"
+        1.15, gt=1, description="a replay may make live work wait so many times as long to start as it waits without"
     )
     max_live_lag: Duration = Field(
         timedelta(milliseconds=250),

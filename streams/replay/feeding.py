@@ -23,18 +23,14 @@ from streams.replay.submitting import submit_orders
 from streams.replay.throttle import Throttle
 from streams.settings import Settings
 
-AT_ONCE = 100
+AT_ONCE = 50
 """Records that are dealt with at a time; between two chunks the worker's other parts have their turn."""
 
-PARTS = 4
-"""In so many parts a window is filled."""
-SMALLEST_PART = 4
 PACED_PART = 0.1
 """Seconds: under a rate, what is submitted together makes up so much of it."""
 
 LONGEST_REST = 1.0
 STORE_EVERY = 1.0
-LOOK_AGAIN = 0.05
 
 
 class Feeding:
@@ -61,7 +57,7 @@ class Feeding:
         self._pace = Pace(rate, monotonic, asyncio.sleep) if rate else None
         self._rate_part = max(1, int(rate * PACED_PART)) if rate else AT_ONCE
         self._open_runs = 0
-        self._stored_at = monotonic()
+        self._stored_at = self._submitted_at = monotonic()
 
     async def run(self) -> None:
         """To the end of what is to be read. Raises ``LostReplay``, and what broker and database raise."""
@@ -120,16 +116,14 @@ class Feeding:
             self._replay.counts.add(judged.count(begin, end))
             self._replay.positions[chunk.partition] = chunk.records[end - 1].offset + 1
             await store.advance(connection, self._replay, self._settings.worker.lease)
-        self._stored_at = self._monotonic()
+        self._stored_at = self._submitted_at = self._monotonic()
 
     async def _room(self) -> int:
-        """How many commands may go now; waits until one may.
-
-        Not all of a large window at once: live work would find them all before it.
-        """
+        """How many commands may go together now; waits until one may."""
+        await asyncio.sleep(max(0.0, self._submitted_at + self._throttle.pause - self._monotonic()))
         while (free := await self._open_window() - self._open_runs) <= 0:
             await self._wait()
-        return min(free, max(SMALLEST_PART, self._throttle.window // PARTS), self._rate_part)
+        return min(free, self._throttle.part, self._rate_part)
 
     async def _open_window(self) -> int:
         """The window, looked at anew, when it is open: the replay may have to rest first."""
@@ -148,7 +142,7 @@ class Feeding:
         """For a moment, in which the lease is kept."""
         if self._monotonic() >= self._stored_at + STORE_EVERY:
             await self._store()
-        await asyncio.sleep(LOOK_AGAIN)
+        await asyncio.sleep(self._throttle.pause)
 
     async def _store(self) -> None:
         async with self._engine.begin() as connection:

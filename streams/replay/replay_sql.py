@@ -122,9 +122,9 @@ CANCEL_RUNS = text(f"""
 """)  # noqa: S608 - of constants
 
 # What live work waits: of the runs that ended lately, those that no replay has ordered, and from publishing to start
-# the time that all but one in twenty have kept; those of replays; and the oldest row that the outbox should have sent.
+# the time that all but one in fifty have kept; those of replays; and the oldest row that the outbox should have sent.
 LIVE_WAITS = text("""
-    SELECT count(wait) AS live, percentile_cont(0.95) WITHIN GROUP (ORDER BY wait) AS start,
+    SELECT count(wait) AS live, percentile_cont(0.98) WITHIN GROUP (ORDER BY wait) AS start,
            count(replay) AS replayed,
            (SELECT extract(epoch FROM clock_timestamp() - min(due_at))
               FROM tailrace.outbox WHERE state = 'pending' AND due_at < clock_timestamp()) AS outbox

@@ -12,13 +12,16 @@ from streams.setting_groups import Replay
 
 LOOK_EVERY = 1.0
 
-SPAN = timedelta(seconds=3)
+SPAN = timedelta(seconds=4)
 """Over so long a look measures: a few hundred runs, where there are many."""
 FIRST_SPAN = timedelta(seconds=30)
 """The first look, before the replay has begun: one of a few seconds is up to a third too high or too low."""
 
 WEIGHT_OF_A_REST = 0.25
 """In what is known of live work alone, what each rest measures anew."""
+
+TOO_HIGH, WEIGHT_OF_A_LOOK = 0.75, 0.1
+"""Where live work waits so much less beside the replay than it did alone, it would alone, too: that comes down."""
 
 UNSURE = timedelta(milliseconds=2)
 """Less than this is no growth: the broker's times are whole milliseconds."""
@@ -31,8 +34,15 @@ LONGEST_REST = 30.0
 
 REST = 1.0
 """For each second that reading takes, at least so many are left to others."""
-FULL_READING = 40.0
+FULL_READING = 160.0
 """A window of so many runs is a sign that there is room enough for reading with no more rest than that."""
+
+PAUSE = 0.05
+PART, PART_EVERY = 5, 0.15
+"""Beside live work so many commands go together, each so many seconds or, by a larger window, more often. What goes
+together is published, fetched, claimed and recorded together; one command at a time costs a worker several times as
+much. But live work that comes at the same moment waits for all of them.
+"""
 
 FIRST = 20
 FIRST_BESIDE_LIVE_WORK = 2
@@ -46,7 +56,7 @@ WORST = -3.0
 @dataclass(frozen=True)
 class Waits:
     """Of a span of time: how many live runs have ended, and from publishing to start the time that all but one in
-    twenty of them have kept; how many runs of replays have ended; and the age of the oldest row that the outbox should
+    fifty of them have kept; how many runs of replays have ended; and the age of the oldest row that the outbox should
     have sent.
     """
 
@@ -88,6 +98,16 @@ class Throttle:
         """Seconds that are left to others for each that reading takes, though it submits nothing."""
         return max(REST, FULL_READING / self._size)
 
+    @property
+    def part(self) -> int:
+        """How many commands may go together."""
+        return self.window if self._alone is None else min(self.window, PART)
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two such parts, and until it is worth looking again whether there is room in the window."""
+        return PAUSE if self._alone is None else PART_EVERY * min(1.0, PART / self._size)
+
     def note(self, waits: Waits, open_runs: int) -> None:
         """What a look has found, and how many runs of the replay are open."""
         now = self._monotonic()
@@ -121,5 +141,7 @@ class Throttle:
             return 0.5
         if not waits.live or self._alone is None:
             return 2.0
+        if waits.start < self._alone * TOO_HIGH:
+            self._alone += (waits.start - self._alone) * WEIGHT_OF_A_LOOK
         allowed = max(self._alone * (self._limits.max_live_growth - 1), UNSURE)
-        return 1 + GAIN * max(WORST, 1 - (waits.start - self._alone) / allowed)
+        return 1 + GAIN * max(WORST, min(1.0, 1 - (waits.start - self._alone) / allowed))
