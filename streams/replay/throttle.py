@@ -134,6 +134,8 @@ class Throttle:
             self._alone += (waits.start - self._alone) * WEIGHT_OF_A_REST
 
     def _adjust(self, waits: Waits) -> None:
+        if waits.live and self._alone and waits.start < self._alone * TOO_HIGH:
+            self._alone += (waits.start - self._alone) * WEIGHT_OF_A_LOOK
         self._size = min(self._limits.window, max(1.0, self._size * self._factor(waits)))
 
     def _factor(self, waits: Waits) -> float:
@@ -141,7 +143,5 @@ class Throttle:
             return 0.5
         if not waits.live or self._alone is None:
             return 2.0
-        if waits.start < self._alone * TOO_HIGH:
-            self._alone += (waits.start - self._alone) * WEIGHT_OF_A_LOOK
         allowed = max(self._alone * (self._limits.max_live_growth - 1), UNSURE)
         return 1 + GAIN * max(WORST, min(1.0, 1 - (waits.start - self._alone) / allowed))

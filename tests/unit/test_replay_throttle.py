@@ -84,6 +84,18 @@ def test_it_makes_way_where_live_work_waits_longer_and_one_run_is_always_left(th
     assert windows[-1] == 1
 
 
+def test_what_live_work_waits_alone_comes_down_where_it_was_measured_in_a_slow_moment(
+    throttle: Throttle, clock: Clock
+) -> None:
+    throttle.note(waits(ALONE * 4), open_runs=0)
+    feed(throttle, clock, waits(), 30)
+
+    windows = feed(throttle, clock, waits(ALONE * 2), 10)
+
+    assert windows == sorted(windows, reverse=True)
+    assert windows[-1] < windows[0]
+
+
 @pytest.mark.parametrize("found", [waits(timedelta(seconds=1)), waits(outbox=timedelta(seconds=1))])
 def test_a_long_wait_is_too_long_even_where_it_was_as_long_before(
     throttle: Throttle, clock: Clock, found: Waits
