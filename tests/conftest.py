@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.backend import backend_tables
 from streams.db import engine_for
+from streams.devstack.processes import free_port
+from streams.devstack.smtp_sink import SmtpSink
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.log import configure_logging
 from streams.migrations.run import migrate
@@ -63,6 +65,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def logs() -> None:
     """Logs as the programs write them; pytest shows those of a failed test."""
     configure_logging(Log(level="info"))
+
+
+@pytest.fixture
+async def sink(tmp_path: Path) -> AsyncIterator[SmtpSink]:
+    """A mail server of the test's own, so that each mail in it is one of the test's."""
+    sink = SmtpSink(tmp_path / "mails", free_port())
+    await sink.start()
+    try:
+        yield sink
+    finally:
+        await sink.stop()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,7 +56,6 @@ class Feeding:
         rate = replay.request.rate
         self._pace = Pace(rate, monotonic, asyncio.sleep) if rate else None
         self._rate_part = max(1, int(rate * PACED_PART)) if rate else AT_ONCE
-        self._open_runs = 0
         self._stored_at = self._submitted_at = monotonic()
 
     async def run(self) -> None:
@@ -121,22 +120,28 @@ class Feeding:
     async def _room(self) -> int:
         """How many commands may go together now; waits until one may."""
         await asyncio.sleep(max(0.0, self._submitted_at + self._throttle.pause - self._monotonic()))
-        while (free := await self._open_window() - self._open_runs) <= 0:
+        while True:
+            window = await self._open_window()
+            async with autocommit(self._engine) as connection:
+                free = window - await store.count_open(connection, self._replay)
+            if free > 0:
+                return min(free, self._throttle.part, self._rate_part)
             await self._wait()
-        return min(free, self._throttle.part, self._rate_part)
 
     async def _open_window(self) -> int:
-        """The window, looked at anew, when it is open: the replay may have to rest first."""
+        """The window, when it is open: the replay may have to rest first."""
         while True:
-            async with autocommit(self._engine) as connection:
-                self._open_runs = await store.count_open(connection, self._replay)
-                if self._throttle.is_due:
-                    waits = await store.live_waits(connection, self._throttle.span)
-                    self._throttle.note(waits, self._open_runs)
-                    self._window.set(self._throttle.window)
+            if self._throttle.is_due:
+                await self._look()
             if self._throttle.window:
                 return self._throttle.window
             await self._wait()
+
+    async def _look(self) -> None:
+        async with autocommit(self._engine) as connection:
+            open_runs = await store.count_open(connection, self._replay)
+            self._throttle.note(await store.live_waits(connection, self._throttle.span), open_runs)
+        self._window.set(self._throttle.window)
 
     async def _wait(self) -> None:
         """For a moment, in which the lease is kept."""

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.topics import TOPIC_BY_NAME
 from streams.devstack.errors import DevStackError
-from streams.devstack.processes import Child, Program, free_port
+from streams.devstack.processes import Child, Program
 from streams.devstack.smtp_sink import DROP, SmtpSink, accept, answering
 from streams.devstack.stack import ANY_PORTS, Stack
 from streams.devstack.state import read_state
@@ -117,14 +117,6 @@ async def test_kafka_keeps_what_it_acknowledged_when_it_is_killed(servers: Stack
     consumer.assign([TopicPartition(name, 0)])
     assert (await asyncio.wait_for(consumer.getone(), 20)).value == b"kept"
     await consumer.stop()
-
-
-@pytest.fixture
-async def sink(tmp_path: Path) -> AsyncIterator[SmtpSink]:
-    made = SmtpSink(tmp_path / "mail", free_port())
-    await made.start()
-    yield made
-    await made.stop()
 
 
 def _mail() -> EmailMessage:

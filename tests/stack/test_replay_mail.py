@@ -4,9 +4,8 @@ once.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,19 +23,13 @@ from tests.events import user_created
 from tests.letters import remember, rows
 from tests.operations import say
 from tests.replays import caused, ended, passed, publish, read_through, reader_process, shown, start
-from tests.sinks import mailed, running_sink
+from tests.sinks import mailed
 from tests.waiting import eventually
 from tests.workers import running_worker
 
 WELCOME = "send_welcome_email"
 NEW, OLD, UNKNOWN = range(5), 5, 6
 """Users who have just joined, one who did so long ago, and one of whom the backend knows nothing."""
-
-
-@pytest.fixture
-async def sink(tmp_path: Path) -> AsyncIterator[SmtpSink]:
-    async with running_sink(tmp_path / "mails") as sink:
-        yield sink
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Everything that the product does for a day of mixed events is done once, however often the events are replayed."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,6 @@ from tests.letters import rows
 from tests.mixed_events import MEDIA, WELCOME, Day, a_day, fill_backend, publish_day
 from tests.operations import say
 from tests.replays import ended, start
-from tests.sinks import running_sink
 from tests.trending import all_counted
 from tests.waiting import eventually
 from tests.workers import running_worker
@@ -33,12 +30,6 @@ NOTICE = '{"recipient_id": 8, "message": "hello"}'
 RUNS = text("""
     SELECT task, state, count(*) AS runs FROM tailrace.task_runs WHERE cause ->> 'source' <> '/cli' GROUP BY task, state
 """)
-
-
-@pytest.fixture
-async def sink(tmp_path: Path) -> AsyncIterator[SmtpSink]:
-    async with running_sink(tmp_path / "mails") as sink:
-        yield sink
 
 
 @pytest.fixture

@@ -5,23 +5,16 @@ from datetime import timedelta
 import pytest
 
 from streams.health import Health
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.clocks import Seconds
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> Seconds:
+    return Seconds(100.0)
 
 
 @pytest.fixture
-def health(clock: Clock) -> Health:
+def health(clock: Seconds) -> Health:
     return Health(now=clock)
 
 
@@ -42,7 +35,7 @@ def test_a_component_that_has_never_beaten_is_not_ready(health: Health) -> None:
     assert health.problems() == {"counter": "has not started yet"}
 
 
-def test_a_component_that_beats_is_well_until_the_limit(health: Health, clock: Clock) -> None:
+def test_a_component_that_beats_is_well_until_the_limit(health: Health, clock: Seconds) -> None:
     progress = health.progress("counter", within=timedelta(seconds=15))
 
     progress.beat()
@@ -51,7 +44,7 @@ def test_a_component_that_beats_is_well_until_the_limit(health: Health, clock: C
     assert health.problems() == {}
 
 
-def test_silence_beyond_the_limit_is_a_problem_that_says_how_long(health: Health, clock: Clock) -> None:
+def test_silence_beyond_the_limit_is_a_problem_that_says_how_long(health: Health, clock: Seconds) -> None:
     progress = health.progress("counter", within=timedelta(seconds=15))
 
     progress.beat()
@@ -60,7 +53,7 @@ def test_silence_beyond_the_limit_is_a_problem_that_says_how_long(health: Health
     assert health.problems() == {"counter": "no progress for 17 s"}
 
 
-def test_a_beat_after_a_silence_makes_it_well_again(health: Health, clock: Clock) -> None:
+def test_a_beat_after_a_silence_makes_it_well_again(health: Health, clock: Seconds) -> None:
     progress = health.progress("counter")
     progress.beat()
     clock.seconds += 60

@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from streams.devstack.processes import free_port
 from streams.devstack.smtp_sink import DROP, SmtpSink, accept, answering
 from streams.mail.errors import Permanent, Temporary
 from streams.mail.smtp import MailServer
@@ -15,14 +13,6 @@ from streams.mail.smtp_address import ServerAddress
 from streams.settings import Settings
 
 MESSAGE = b"Subject: Hello\r\n\r\n.a line with a dot\r\n..two\r\n"
-
-
-@pytest.fixture
-async def sink(tmp_path: Path) -> AsyncIterator[SmtpSink]:
-    sink = SmtpSink(tmp_path / "mail", free_port())
-    await sink.start()
-    yield sink
-    await sink.stop()
 
 
 class Texts:

@@ -6,25 +6,18 @@ import pytest
 
 from streams.replay.throttle import FIRST, REST_EVERY, Throttle, Waits
 from streams.setting_groups import Replay
+from tests.clocks import Seconds
 
 ALONE = timedelta(milliseconds=40)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def throttle(clock: Clock) -> Throttle:
+def throttle(clock: Seconds) -> Throttle:
     return Throttle(Replay(window=100, max_live_growth=1.25), clock)
 
 
@@ -35,7 +28,7 @@ def waits(start: timedelta = ALONE, live: int = 300, replayed: int = 0, outbox: 
 IDLE = waits(live=0, start=timedelta())
 
 
-def feed(throttle: Throttle, clock: Clock, found: Waits, seconds: int) -> list[int]:
+def feed(throttle: Throttle, clock: Seconds, found: Waits, seconds: int) -> list[int]:
     """The windows of so many looks, one each second."""
     windows = []
     for _ in range(seconds):
@@ -46,7 +39,7 @@ def feed(throttle: Throttle, clock: Clock, found: Waits, seconds: int) -> list[i
     return windows
 
 
-def test_without_live_work_the_window_doubles_up_to_its_limit(throttle: Throttle, clock: Clock) -> None:
+def test_without_live_work_the_window_doubles_up_to_its_limit(throttle: Throttle, clock: Seconds) -> None:
     throttle.note(IDLE, open_runs=0)
 
     assert throttle.window == FIRST
@@ -54,7 +47,7 @@ def test_without_live_work_the_window_doubles_up_to_its_limit(throttle: Throttle
 
 
 def test_beside_live_work_it_begins_small_and_grows_while_that_waits_no_longer(
-    throttle: Throttle, clock: Clock
+    throttle: Throttle, clock: Seconds
 ) -> None:
     throttle.note(waits(), open_runs=0)
 
@@ -65,7 +58,7 @@ def test_beside_live_work_it_begins_small_and_grows_while_that_waits_no_longer(
     assert windows[-1] == 100
 
 
-def test_it_comes_to_rest_where_live_work_waits_as_long_as_it_may(throttle: Throttle, clock: Clock) -> None:
+def test_it_comes_to_rest_where_live_work_waits_as_long_as_it_may(throttle: Throttle, clock: Seconds) -> None:
     throttle.note(waits(), open_runs=0)
     feed(throttle, clock, waits(), 10)
 
@@ -74,7 +67,9 @@ def test_it_comes_to_rest_where_live_work_waits_as_long_as_it_may(throttle: Thro
     assert after == before
 
 
-def test_it_makes_way_where_live_work_waits_longer_and_one_run_is_always_left(throttle: Throttle, clock: Clock) -> None:
+def test_it_makes_way_where_live_work_waits_longer_and_one_run_is_always_left(
+    throttle: Throttle, clock: Seconds
+) -> None:
     throttle.note(waits(), open_runs=0)
     (*_, grown) = feed(throttle, clock, waits(), 20)
 
@@ -85,7 +80,7 @@ def test_it_makes_way_where_live_work_waits_longer_and_one_run_is_always_left(th
 
 
 def test_what_live_work_waits_alone_comes_down_where_it_was_measured_in_a_slow_moment(
-    throttle: Throttle, clock: Clock
+    throttle: Throttle, clock: Seconds
 ) -> None:
     throttle.note(waits(ALONE * 4), open_runs=0)
     feed(throttle, clock, waits(), 30)
@@ -98,7 +93,7 @@ def test_what_live_work_waits_alone_comes_down_where_it_was_measured_in_a_slow_m
 
 @pytest.mark.parametrize("found", [waits(timedelta(seconds=1)), waits(outbox=timedelta(seconds=1))])
 def test_a_long_wait_is_too_long_even_where_it_was_as_long_before(
-    throttle: Throttle, clock: Clock, found: Waits
+    throttle: Throttle, clock: Seconds, found: Waits
 ) -> None:
     throttle.note(found, open_runs=0)
 
@@ -106,7 +101,7 @@ def test_a_long_wait_is_too_long_even_where_it_was_as_long_before(
 
 
 def test_each_minute_it_rests_until_what_it_has_started_is_over_and_measures_live_work_alone(
-    throttle: Throttle, clock: Clock
+    throttle: Throttle, clock: Seconds
 ) -> None:
     throttle.note(waits(), open_runs=0)
     feed(throttle, clock, waits(), int(REST_EVERY) - 1)
@@ -122,7 +117,7 @@ def test_each_minute_it_rests_until_what_it_has_started_is_over_and_measures_liv
     assert throttle.window > 1
 
 
-def test_runs_that_stay_open_do_not_hold_the_replay_up_for_ever(throttle: Throttle, clock: Clock) -> None:
+def test_runs_that_stay_open_do_not_hold_the_replay_up_for_ever(throttle: Throttle, clock: Seconds) -> None:
     throttle.note(waits(), open_runs=0)
     feed(throttle, clock, waits(), int(REST_EVERY))
 
@@ -137,7 +132,7 @@ def test_runs_that_stay_open_do_not_hold_the_replay_up_for_ever(throttle: Thrott
 
 
 def test_live_work_that_comes_during_a_replay_is_measured_before_the_replay_goes_on(
-    throttle: Throttle, clock: Clock
+    throttle: Throttle, clock: Seconds
 ) -> None:
     throttle.note(IDLE, open_runs=0)
     assert feed(throttle, clock, IDLE, 4)[-1] == 100
@@ -149,7 +144,9 @@ def test_live_work_that_comes_during_a_replay_is_measured_before_the_replay_goes
     assert 0 < throttle.window < FIRST
 
 
-def test_reading_that_submits_nothing_rests_longer_where_the_window_is_small(throttle: Throttle, clock: Clock) -> None:
+def test_reading_that_submits_nothing_rests_longer_where_the_window_is_small(
+    throttle: Throttle, clock: Seconds
+) -> None:
     throttle.note(waits(), open_runs=0)
     beside = throttle.rest
     feed(throttle, clock, IDLE, 10)
@@ -157,7 +154,7 @@ def test_reading_that_submits_nothing_rests_longer_where_the_window_is_small(thr
     assert beside >= 10 * throttle.rest
 
 
-def test_a_window_may_be_smaller_than_where_it_usually_begins(clock: Clock) -> None:
+def test_a_window_may_be_smaller_than_where_it_usually_begins(clock: Seconds) -> None:
     throttle = Throttle(Replay(window=5), clock)
     throttle.note(IDLE, open_runs=0)
 
